@@ -1,0 +1,1 @@
+"""Answers HTTP and speaks to GitHub."""

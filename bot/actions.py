@@ -1,0 +1,176 @@
+"""What each command does: the same operations as the REST API's, behind the bot's policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from importlib.metadata import version as installed_version
+
+from sqlalchemy.orm import Session
+
+from bot import comments, serving
+from bot.commands import COMMANDS, Command
+from bot.help import help_text
+from bot.levels import Level
+from bot.look import Look
+from operations import notify, waiting
+from operations.extend import extend as extend_assignment
+from operations.find import find_living, find_or_refuse
+from operations.status import status as status_of
+from operations.transition import transition as transition_assignment
+from operations.unassign import unassign as unassign_assignment
+from storage import assignments, decisions, pools, threads, tickets
+from storage.assignments import Assignment, Holder, HolderType
+from storage.audit import Actor
+from storage.decisions import Reason
+from storage.environments import Environment
+from storage.repositories import Repository
+from storage.threads import Thread
+from storage.tickets import Ticket
+
+EXTEND_MAX = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks for something, where, with what permission. `types` tells what each plain #number is."""
+
+    look: Look
+    repository: Repository
+    thread: Thread
+    login: str
+    level: Level
+    actor: Actor
+    types: Mapping[str, HolderType | None]
+    now: datetime
+
+    @property
+    def holder(self) -> Holder:
+        return self.thread.holder
+
+
+class Refused(Exception):
+    """The bot's policy says no; the message says what would help."""
+
+
+Action = Callable[[Session, Asked, Command], str | None]
+
+
+def assign(session: Session, asked: Asked, command: Command) -> str | None:
+    """An environment or a place in the queue; who has one gets the same."""
+    wish = serving.wish_of(asked.thread, asked.repository)
+    holder = replace(wish.holder, domain=command.domain or wish.holder.domain)
+    hours = command.duration.total_seconds() / 3600 if command.duration else None
+    domains = [command.domain] if command.domain else []
+    wish = replace(wish, holder=holder, pool_tag=command.pool, domains=domains, hours=hours)
+    if hours is not None and command.duration is not None and command.duration > serving.MAX_LIFETIME:
+        raise Refused(comments.lifetime_used_up(serving.MAX_LIFETIME, serving.MAX_LIFETIME))
+    waited = tickets.find_open(session, holder) is not None
+    got = serving.request_environment(session, asked.look, asked.thread, wish, now=asked.now, actor=asked.actor)
+    return comments.already_waiting() if waited and isinstance(got, Ticket) else None
+
+
+def extend(session: Session, asked: Asked, command: Command) -> str | None:
+    """Within the policy: at most EXTEND_MAX at once, and MAX_LIFETIME in all."""
+    held = assignments.all_active(session, asked.holder)
+    for assignment in held or [find_living(session, asked.holder, now=asked.now)]:
+        _extend_one(session, asked, command, assignment)
+    return None
+
+
+def _extend_one(session: Session, asked: Asked, command: Command, assignment: Assignment) -> None:
+    pool = pools.get(session, assignment.pool_id)
+    added = command.duration or min(timedelta(hours=pool.extension_hours), EXTEND_MAX)
+    if added > EXTEND_MAX:
+        raise Refused(comments.extend_too_long(EXTEND_MAX))
+    if assignment.expires_at is not None:
+        room = assignment.assigned_at + serving.MAX_LIFETIME - max(asked.now, assignment.expires_at)
+        if added > room:
+            raise Refused(comments.lifetime_used_up(room, serving.MAX_LIFETIME))
+    extend_assignment(session, assignment, added.total_seconds() / 3600, asked.actor, now=asked.now)
+    _decide(session, asked, "extend", f"extended by {comments.span(added)} by {asked.login}")
+
+
+def unassign(session: Session, asked: Asked, command: Command) -> str | None:
+    """The environment goes back by the pool's setting, or is discarded; who only waits leaves the queue."""
+    waiting_tickets = tickets.all_open(session, asked.holder)
+    held = assignments.all_active(session, asked.holder)
+    if not held and not waiting_tickets:
+        raise Refused(comments.nothing_to_give_back())
+    chosen = _named(session, held, command.environment)
+    for ticket in waiting_tickets if command.environment is None else []:
+        waiting.leave(session, ticket, "unassigned by a command", now=asked.now)
+    for assignment in chosen:
+        returned = False if command.discard else None
+        unassign_assignment(session, assignment, asked.actor, now=asked.now, returned=returned)
+    _decide(session, asked, "unassign", f"given back by {asked.login}")
+    return None
+
+
+def transition(session: Session, asked: Asked, command: Command) -> str | None:
+    assert command.target is not None
+    kind = command.target.type or asked.types.get(command.target.id)
+    if kind is None:
+        raise Refused(comments.no_such_thread(command.target.id))
+    source = replace(asked.holder, domain=command.domain or "")
+    assignment = find_or_refuse(session, source, now=asked.now)
+    target = Holder(asked.repository.id, kind, command.target.id)
+    transition_assignment(session, assignment, target, {}, asked.actor, now=asked.now)
+    environment = session.get_one(Environment, assignment.environment_id)
+    _decide(session, asked, "transition", f"{environment.name} handed over to {target} by {asked.login}")
+    return comments.handed_over(str(target), environment.name)
+
+
+def status(session: Session, asked: Asked, command: Command) -> str | None:
+    """A link to the sticky comment, brought up to date."""
+    notify.refresh(session, asked.thread, now=asked.now)
+    thread = threads.find(session, asked.repository.id, asked.thread.number)
+    if thread is not None and thread.comment_id is not None:
+        return comments.status_link(f"{thread.url}#issuecomment-{thread.comment_id}")
+    found = status_of(session, asked.thread)
+    return None if found.held or found.awaited else comments.nothing_yet()
+
+
+def why(session: Session, asked: Asked, command: Command) -> str | None:
+    return comments.why(decisions.last(session, asked.holder))
+
+
+def show_help(session: Session, asked: Asked, command: Command) -> str | None:
+    return help_text({verb: spec for verb, spec in COMMANDS.items() if verb in ACTIONS})
+
+
+def ping(session: Session, asked: Asked, command: Command) -> str | None:
+    return comments.pong()
+
+
+def version(session: Session, asked: Asked, command: Command) -> str | None:
+    return comments.version(installed_version("greenroom"))
+
+
+def _named(session: Session, held: list[Assignment], name: str | None) -> list[Assignment]:
+    """The one that is meant; with several, a name is needed (bot-behaviour 4.3, rule 17)."""
+    names = {session.get_one(Environment, a.environment_id).name: a for a in held}
+    if name is not None and name not in names:
+        raise Refused(comments.no_such_environment(sorted(names)) if names else comments.nothing_to_give_back())
+    if name is None and len(held) > 1:
+        raise Refused(comments.several_environments(sorted(names)))
+    return [names[name]] if name is not None else held
+
+
+def _decide(session: Session, asked: Asked, operation: str, sentence: str) -> None:
+    serving.decide(session, asked.look, asked.holder, Reason.OK, sentence, now=asked.now, operation=operation,
+                   actor=asked.login)  # fmt: skip
+
+
+ACTIONS: Mapping[str, Action] = {
+    "extend": extend,
+    "assign": assign,
+    "unassign": unassign,
+    "transition": transition,
+    "status": status,
+    "why": why,
+    "help": show_help,
+    "ping": ping,
+    "version": version,
+}

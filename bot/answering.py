@@ -1,0 +1,178 @@
+"""A comment with commands is run in order and answered once."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from bot import comments
+from bot.actions import ACTIONS, Asked, Refused
+from bot.commands import COMMANDS, Command, Parsed, parse
+from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
+from bot.github_errors import GitHubError, NotFound
+from bot.look import Effect, Look, known_repository, news_of_issue, news_of_pull_request
+from operations.errors import OperationError
+from operations.threads import News, take_news
+from storage import pools, queue, repositories
+from storage.answers import Answer
+from storage.assignments import HolderType
+from storage.audit import Actor
+from storage.queue import QueueName
+
+if TYPE_CHECKING:
+    from bot.github import Installation
+
+ENABLED = {verb: spec for verb, spec in COMMANDS.items() if verb in ACTIONS}
+
+DONE, INVALID, REFUSED = "rocket", "confused", "-1"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Something that was written, and by whom."""
+
+    id: int
+    body: str
+    login: str
+    reacts: bool  # a comment can be reacted to, a review cannot
+
+
+def answer_comment(look: Look, event: IssueCommentEvent) -> Effect:
+    """The commands' effects and the answer to them, in one transaction, once for each comment.
+
+    Only what people write counts: bots and Apps command nobody (bot-behaviour 4.3, rule 9).
+    """
+    by_app = event.comment.app_slug is not None or event.comment.author.is_bot
+    if by_app or event.sender.is_bot:
+        return _nothing
+    speech = Speech(event.comment.id, event.comment.body, event.sender.login, reacts=True)
+    return _answer(look, speech, event.issue, event.repository, event.installation_id)
+
+
+def answer_review(look: Look, event: PullRequestReviewEvent) -> Effect:
+    """As for a comment; a review takes no reaction, so that only a reply can answer it."""
+    if event.sender.is_bot or not event.review.body:
+        return _nothing
+    speech = Speech(event.review.id, event.review.body, event.sender.login, reacts=False)
+    return _answer(look, speech, event.pull_request, event.repository, event.installation_id)
+
+
+def _nothing(session: Session, now: datetime) -> None:
+    """Nobody spoke to us."""
+
+
+def _answer(
+    look: Look, speech: Speech, about: IssueFacts | PullRequestFacts, where: RepositoryFacts, installation_id: int
+) -> Effect:
+    parsed = parse(speech.body, commands=ENABLED)
+    if not (parsed.commands or parsed.mistakes) or not _opted_in(look, where):
+        return _nothing
+    github = look.installation(installation_id)
+    seen_id = _show_seen(github, where.full_name, speech)
+    level = look.permissions.of(github, where.full_name, speech.login)
+    news = _news(look, github, about, where, installation_id)
+    types = _target_types(github, where.full_name, parsed)
+
+    def effect(session: Session, now: datetime) -> None:
+        if session.get(Answer, speech.id) is not None:
+            return
+        repository = known_repository(session, where, installation_id, now=now)
+        thread = take_news(session, repository, news, now=now)
+        actor = Actor(speech.login, role="user", request=f"comment:{speech.id}")
+        asked = Asked(look, repository, thread, speech.login, level, actor, types, now)
+        reaction, sentences = _run(session, asked, parsed)
+        if not speech.reacts and not sentences:
+            sentences = [comments.done()]
+        session.add(
+            Answer(
+                comment_id=speech.id,
+                thread_id=thread.id,
+                asked_by=speech.login,
+                reacts=speech.reacts,
+                reaction=reaction,
+                seen_reaction_id=seen_id,
+                sentence="\n\n".join(sentences) or None,
+                created_at=now,
+            )
+        )
+        session.flush()
+        queue.enqueue(session, "answer", queue=QueueName.CRITICAL, now=now, payload={"comment_id": speech.id},
+                      serial_key=f"thread:{thread.id}")  # fmt: skip
+
+    return effect
+
+
+def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]]:
+    """The reaction and what to say: in order, until one is refused; what was done before it stays."""
+    if parsed.mistakes:
+        return INVALID, [mistake.sentence for mistake in parsed.mistakes]
+    said: list[str] = []
+    for command in parsed.commands:
+        try:
+            with session.begin_nested():
+                sentence = _run_one(session, asked, command)
+        except (Refused, OperationError) as refused:
+            log.info("command refused comment=%s verb=%s reason=%s", asked.actor.request, command.verb, refused)
+            return REFUSED, [*said, str(refused)]
+        if sentence is not None:
+            said.append(sentence)
+    return DONE, said
+
+
+def _run_one(session: Session, asked: Asked, command: Command) -> str | None:
+    spec = COMMANDS[command.verb]
+    may = asked.level >= spec.level or (spec.author and asked.login == asked.thread.author)
+    if not may:
+        raise Refused(comments.not_permitted(spec, asked.level))
+    if not asked.thread.is_open and not spec.closed:
+        raise Refused(comments.closed_thread(spec))
+    return ACTIONS[command.verb](session, asked, command)
+
+
+def _opted_in(look: Look, where: RepositoryFacts) -> bool:
+    """A repository without pools has not asked for us: the commands may be another bot's."""
+    with look.context.database.reading() as session:
+        repository = repositories.find_by_github_id(session, where.id) or repositories.find(session, where.full_name)
+        return repository is not None and bool(pools.of_repository(session, repository.id))
+
+
+def _show_seen(github: Installation, repo: str, speech: Speech) -> int | None:
+    """Shows the author that the command has arrived; that this fails never fails the command."""
+    if speech.reacts:
+        with suppress(GitHubError):
+            return github.react(repo, speech.id, "eyes")
+    return None
+
+
+def _news(
+    look: Look,
+    github: Installation,
+    about: IssueFacts | PullRequestFacts,
+    where: RepositoryFacts,
+    installation_id: int,
+) -> News:
+    if isinstance(about, PullRequestFacts):
+        return news_of_pull_request(look.pull_request(installation_id, about))
+    if about.is_pull_request:
+        return news_of_pull_request(github.pull_request(where.full_name, about.number))
+    return news_of_issue(about)
+
+
+def _target_types(github: Installation, repo: str, parsed: Parsed) -> dict[str, HolderType | None]:
+    """What each plain #number is: GitHub numbers issues and pull requests together. None: there is none."""
+    types: dict[str, HolderType | None] = {}
+    for command in parsed.commands:
+        if command.target is not None and command.target.type is None:
+            try:
+                is_pull_request = github.issue(repo, int(command.target.id)).is_pull_request
+                types[command.target.id] = HolderType.PR if is_pull_request else HolderType.ISSUE
+            except NotFound:
+                types[command.target.id] = None
+    return types

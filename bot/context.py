@@ -1,0 +1,89 @@
+"""What a process of ours has at hand: settings, database, keys, providers, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, cast
+
+from sqlalchemy import select
+
+from bot.settings import Settings
+from providers.registry import Providers
+from storage.apps import App
+from storage.database import Database
+from storage.vault import Vault
+
+REMEMBERED = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class GitHubApp:
+    """The App that this installation is, from the environment or as stored by the manifest flow or the demo."""
+
+    app_id: str
+    api_url: str
+    private_key: str = field(repr=False)
+    webhook_secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Context:
+    settings: Settings
+    database: Database
+    vault: Vault
+    providers: Providers
+    clock: Callable[[], datetime]
+    apps: AppReader
+
+    @classmethod
+    def of(cls, settings: Settings, database: Database, clock: Callable[[], datetime] | None = None) -> Context:
+        """The context of these settings, on this database."""
+        clock = clock or (lambda: datetime.now(UTC))
+        mode = cast(Literal["mock", "real"], settings.sandbox_mode)
+        vault = Vault(settings.secret_keys)
+        providers = Providers(settings.data, mode, clock)
+        return cls(settings, database, vault, providers, clock, AppReader(settings, database, vault, clock))
+
+    def github_app(self) -> GitHubApp | None:
+        """The App's credentials, or None while there is no App."""
+        return self.apps.read()
+
+
+class AppReader:
+    """Reads the App's credentials; what is stored is read again after a few seconds, so that a new App is noticed."""
+
+    def __init__(self, settings: Settings, database: Database, vault: Vault, clock: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._stored: GitHubApp | None = None
+        self._read_at: datetime | None = None
+
+    def read(self) -> GitHubApp | None:
+        return self._of_environment() or self._of_database()
+
+    def _of_environment(self) -> GitHubApp | None:
+        settings = self._settings
+        if settings.github_app_id is None or settings.github_private_key is None:
+            return None
+        return GitHubApp(
+            settings.github_app_id, settings.github_api_url, settings.github_private_key,
+            settings.github_webhook_secrets,
+        )  # fmt: skip
+
+    def _of_database(self) -> GitHubApp | None:
+        now = self._clock()
+        if self._read_at is not None and self._read_at <= now < self._read_at + REMEMBERED:
+            return self._stored
+        with self._database.reading() as session:
+            row = session.scalars(select(App).order_by(App.created_at.desc())).first()
+            self._stored = None if row is None else self._opened(row)
+        self._read_at = now
+        return self._stored
+
+    def _opened(self, row: App) -> GitHubApp:
+        key, secret = self._vault.decrypt(row.private_key), self._vault.decrypt(row.webhook_secret)
+        return GitHubApp(row.id, row.api_url, key, (secret,))

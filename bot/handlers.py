@@ -1,0 +1,194 @@
+"""(event, action) -> function: what a webhook means. Each looks at GitHub first and answers with its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from bot import answering, serving
+from bot.events import (
+    InstallationEvent,
+    InstallationFacts,
+    InstallationRepositoriesEvent,
+    IssueCommentEvent,
+    IssuesEvent,
+    PullRequestEvent,
+    PullRequestReviewEvent,
+    RepositoryEvent,
+)
+from bot.look import Effect, Look, known_repository
+from bot.payload import Readable
+from operations import repositories as lifecycle
+from operations.end import EndReason
+from storage import installations, repositories
+from storage.installations import InstallationStatus
+
+Handler = Callable[[Look, Any], Effect]
+
+def pull_request_changed(look: Look, event: PullRequestEvent) -> Effect:
+    """It has what it should have in its present state, whatever this event said (bot-behaviour section 8, order)."""
+    present = look.pull_request(event.installation_id, event.pull_request)
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        serving.serve_pull_request(session, look, repository, present, event.action, now=now)
+
+    return effect
+
+
+def issue_changed(look: Look, event: IssuesEvent) -> Effect:
+    """It holds an environment while it is open and has the deploy label, unless a command took it away."""
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        asked = event.action == "reopened" or event.label == serving.DEPLOY_LABEL
+        serving.serve_issue(session, look, repository, event.issue, now=now, asked=asked)
+
+    return effect
+
+
+def issue_gone(look: Look, event: IssuesEvent) -> Effect:
+    """An assignment cannot cross repositories: a transferred or deleted issue gives its environment back."""
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        serving.forget_issue(session, look, repository, event.issue, now=now)
+
+    return effect
+
+
+def comment_created(look: Look, event: IssueCommentEvent) -> Effect:
+    """The commands in it are run, and answered (bot-behaviour section 4)."""
+    return answering.answer_comment(look, event)
+
+
+def review_submitted(look: Look, event: PullRequestReviewEvent) -> Effect:
+    """Its body is read like a comment's."""
+    return answering.answer_review(look, event)
+
+
+def installed(look: Look, event: InstallationEvent) -> Effect:
+    """The account and its repositories are known; no pull request is served before something happens on it."""
+
+    def effect(session: Session, now: datetime) -> None:
+        _register(session, event.installation, InstallationStatus.ACTIVE, now)
+        for facts in event.repositories:
+            known_repository(session, facts, event.installation.id, now=now)
+
+    return effect
+
+
+def uninstalled(look: Look, event: InstallationEvent) -> Effect:
+    """Everything of the account is given up, and nothing of it goes to anybody else."""
+
+    def effect(session: Session, now: datetime) -> None:
+        _register(session, event.installation, InstallationStatus.DELETED, now)
+        installations.keep_token(session, event.installation.id, None, None)
+        for repository in repositories.of_installation(session, event.installation.id):
+            lifecycle.give_up(session, repository, look.actor, now=now)
+
+    return effect
+
+
+def suspended(look: Look, event: InstallationEvent) -> Effect:
+    """Nothing is written to GitHub; environments stay until they expire."""
+
+    def effect(session: Session, now: datetime) -> None:
+        _register(session, event.installation, InstallationStatus.SUSPENDED, now)
+        installations.keep_token(session, event.installation.id, None, None)
+
+    return effect
+
+
+def active_again(look: Look, event: InstallationEvent) -> Effect:
+    """Unsuspended, or granted other permissions: what waited for that is shown."""
+
+    def effect(session: Session, now: datetime) -> None:
+        _register(session, event.installation, InstallationStatus.ACTIVE, now)
+        installations.keep_token(session, event.installation.id, None, None)
+        for repository in repositories.of_installation(session, event.installation.id):
+            lifecycle.show_again(session, repository, now=now)
+
+    return effect
+
+
+def repositories_changed(look: Look, event: InstallationRepositoriesEvent) -> Effect:
+    def effect(session: Session, now: datetime) -> None:
+        _register(session, event.installation, InstallationStatus.ACTIVE, now)
+        for facts in event.added:
+            known_repository(session, facts, event.installation.id, now=now)
+        for facts in event.removed:
+            repository = known_repository(session, facts, event.installation.id, now=now)
+            lifecycle.give_up(session, repository, look.actor, now=now)
+
+    return effect
+
+
+def repository_changed(look: Look, event: RepositoryEvent) -> Effect:
+    """Known by its new name and branch: it is keyed by GitHub's id, so that assignments stay."""
+
+    def effect(session: Session, now: datetime) -> None:
+        known_repository(session, event.repository, event.installation_id, now=now, renamed_from=event.full_name_before)
+
+    return effect
+
+
+def repository_closed(look: Look, event: RepositoryEvent) -> Effect:
+    """Deleted or archived: nobody can work on it, so it holds nothing."""
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        returned = None if event.action == "archived" else False
+        lifecycle.give_up(session, repository, look.actor, now=now, returned=returned, reason=EndReason.CLOSED)
+
+    return effect
+
+
+def _register(session: Session, facts: InstallationFacts, status: InstallationStatus, now: datetime) -> None:
+    installations.register(
+        session, facts.id, facts.account.login, facts.account.id, status=status, permissions=facts.permissions, now=now
+    )
+
+
+EVENTS: Mapping[str, type[Readable]] = {
+    "pull_request": PullRequestEvent,
+    "issues": IssuesEvent,
+    "issue_comment": IssueCommentEvent,
+    "pull_request_review": PullRequestReviewEvent,
+    "installation": InstallationEvent,
+    "installation_repositories": InstallationRepositoriesEvent,
+    "repository": RepositoryEvent,
+}
+
+HANDLERS: Mapping[tuple[str, str | None], Handler] = {
+    ("pull_request", "opened"): pull_request_changed,
+    ("pull_request", "reopened"): pull_request_changed,
+    ("pull_request", "ready_for_review"): pull_request_changed,
+    ("pull_request", "converted_to_draft"): pull_request_changed,
+    ("pull_request", "synchronize"): pull_request_changed,
+    ("pull_request", "edited"): pull_request_changed,
+    ("pull_request", "closed"): pull_request_changed,
+    ("issues", "labeled"): issue_changed,
+    ("issues", "unlabeled"): issue_changed,
+    ("issues", "closed"): issue_changed,
+    ("issues", "reopened"): issue_changed,
+    ("issues", "transferred"): issue_gone,
+    ("issues", "deleted"): issue_gone,
+    ("issue_comment", "created"): comment_created,
+    ("pull_request_review", "submitted"): review_submitted,
+    ("installation", "created"): installed,
+    ("installation", "deleted"): uninstalled,
+    ("installation", "suspend"): suspended,
+    ("installation", "unsuspend"): active_again,
+    ("installation", "new_permissions_accepted"): active_again,
+    ("installation_repositories", "added"): repositories_changed,
+    ("installation_repositories", "removed"): repositories_changed,
+    ("repository", "renamed"): repository_changed,
+    ("repository", "transferred"): repository_changed,
+    ("repository", "edited"): repository_changed,
+    ("repository", "archived"): repository_closed,
+    ("repository", "deleted"): repository_closed,
+}

@@ -1,0 +1,16 @@
+"""What someone may do in a repository, as GitHub names its roles."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """A higher level includes the lower ones."""
+
+    NONE = 0
+    READ = 1
+    TRIAGE = 2
+    WRITE = 3
+    MAINTAIN = 4
+    ADMIN = 5

@@ -1,0 +1,130 @@
+"""What a handler sees of the world before its effect: GitHub's present state, and who asks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from bot.context import Context
+from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
+from bot.github_errors import Forbidden, NotFound
+from bot.levels import Level
+from operations.threads import News
+from storage import audit, installations, repositories
+from storage.assignments import HolderType
+from storage.audit import Actor
+from storage.repositories import Repository
+from storage.threads import ThreadState
+
+if TYPE_CHECKING:
+    from bot.github import Installation
+
+Effect = Callable[[Session, datetime], None]
+
+PERMISSION_REMEMBERED = timedelta(seconds=60)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Permissions:
+    """Levels as GitHub told them within the last 60 seconds."""
+
+    clock: Callable[[], datetime]
+    _known: dict[tuple[str, str], tuple[datetime, Level]] = field(default_factory=dict)
+
+    def of(self, github: Installation, repo: str, login: str) -> Level:
+        """Raises GitHubError when GitHub does not tell: no answer is no permission."""
+        now = self.clock()
+        told = self._known.get((repo, login))
+        if told is None or not told[0] <= now < told[0] + PERMISSION_REMEMBERED:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            told = self._known[repo, login] = (now, github.permission(repo, login))
+        return told[1]
+
+
+@dataclass(frozen=True)
+class Look:
+    context: Context
+    installation: Callable[[int], Installation]
+    permissions: Permissions
+    trigger: str  # "delivery:GUID"
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(audit.BOT, request=self.trigger)
+
+    def pull_request(self, installation_id: int, told: PullRequestFacts) -> PullRequestFacts:
+        """The pull request as GitHub has it now; as the delivery told where GitHub will not show it.
+
+        Right after an event GitHub may still answer with the state before it: the newer of the two counts.
+        """
+        try:
+            present = self.installation(installation_id).pull_request(told.repository.full_name, told.number)
+        except (NotFound, Forbidden) as error:
+            log.info("not shown, as told instead: %s", error)
+            return told
+        return present if present.updated_at >= told.updated_at else told
+
+
+def known_repository(
+    session: Session,
+    facts: RepositoryFacts,
+    installation_id: int,
+    *,
+    now: datetime,
+    renamed_from: str | None = None,
+) -> Repository:
+    """The repository as GitHub tells it: keyed by GitHub's id, else by the name under which REST knows it."""
+    installations.register(session, installation_id, facts.full_name.split("/")[0], now=now)
+    found = repositories.find_by_github_id(session, facts.id)
+    for name in (renamed_from, facts.full_name):
+        if found is None and name is not None:
+            found = repositories.find(session, name)
+    repository = found or repositories.register(session, facts.full_name, now=now)
+    repository.github_id = facts.id
+    repository.installation_id = installation_id
+    repository.default_branch = facts.default_branch or repository.default_branch
+    repositories.rename(session, repository, facts.full_name)
+    session.flush()
+    return repository
+
+
+def news_of_pull_request(facts: PullRequestFacts) -> News:
+    state = ThreadState.MERGED if facts.merged else ThreadState(facts.state)
+    return News(
+        number=facts.number,
+        type=HolderType.PR,
+        title=facts.title,
+        author=facts.author.login,
+        author_is_bot=facts.author.is_bot,
+        state=state,
+        labels=list(facts.labels),
+        url=facts.html_url,
+        updated_at=facts.updated_at,
+        draft=facts.draft,
+        base_ref=facts.base_ref,
+        head_ref=facts.head_ref,
+        head_sha=facts.head_sha,
+        head_repository=facts.head_repository,
+    )
+
+
+def news_of_issue(facts: IssueFacts) -> News:
+    return News(
+        number=facts.number,
+        type=HolderType.ISSUE,
+        title=facts.title,
+        author=facts.author.login,
+        author_is_bot=facts.author.is_bot,
+        state=ThreadState(facts.state),
+        labels=list(facts.labels),
+        url=facts.html_url,
+        updated_at=facts.updated_at,
+    )

@@ -1,0 +1,147 @@
+"""Settings, from the environment alone; the variables' names are fixed (README, Settings)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+SECRETS = (
+    "SECRET_KEY", "GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "GITHUB_CLIENT_SECRET", "DATABASE_URL", "REDIS_URL",
+)  # fmt: skip
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class BadSettings(Exception):
+    """A variable that cannot be used; the message names it and says what would be right, never its value."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says; `database_url` and `redis_url` None mean the embedded ones in `data`."""
+
+    data: Path
+    database_url: str | None = None
+    redis_url: str | None = None
+    secret_keys: tuple[str, ...] = ()
+    github_api_url: str = "https://api.github.com"
+    github_app_id: str | None = None
+    github_private_key: str | None = None
+    github_webhook_secrets: tuple[str, ...] = ()
+    github_client_id: str | None = None
+    github_client_secret: str | None = None
+    public_url: str = "http://127.0.0.1:8000"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    sandbox_mode: str = "mock"
+    log_format: str | None = None
+    log_level: str = "INFO"
+
+    def __repr__(self) -> str:
+        return f"Settings(data={self.data})"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings; makes GREENROOM_DATA and a SECRET_KEY in it where none is given. Raises BadSettings."""
+        given = _Given(os.environ if environ is None else environ)
+        data = Path(given.text("GREENROOM_DATA") or ".greenroom").absolute()
+        host, port = given.text("HOST") or "127.0.0.1", given.port("PORT", 8000)
+        return cls(
+            data=data,
+            database_url=given.text("DATABASE_URL"),
+            redis_url=given.text("REDIS_URL"),
+            secret_keys=given.several("SECRET_KEY") or (_generated_key(data),),
+            github_api_url=given.url("GITHUB_API_URL", "https://api.github.com"),
+            github_app_id=given.text("GITHUB_APP_ID"),
+            github_private_key=given.pem("GITHUB_PRIVATE_KEY"),
+            github_webhook_secrets=given.several("GITHUB_WEBHOOK_SECRET"),
+            github_client_id=given.text("GITHUB_CLIENT_ID"),
+            github_client_secret=given.text("GITHUB_CLIENT_SECRET"),
+            public_url=given.url("PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"),
+            host=host,
+            port=port,
+            sandbox_mode=given.choice("GREENROOM_SANDBOX_MODE", ("mock", "real")) or "mock",
+            log_format=given.choice("LOG_FORMAT", ("text", "json")),
+            log_level=given.choice("LOG_LEVEL", LOG_LEVELS) or "INFO",
+        )
+
+    @property
+    def sqlite_path(self) -> Path:
+        return self.data / "greenroom.db"
+
+    @property
+    def effective_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.sqlite_path}"
+
+
+class _Given:
+    """Reads variables, or the files that NAME_FILE points to for secrets."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        value = self._environ.get(name, "").strip()
+        path = self._environ.get(f"{name}_FILE", "").strip() if name in SECRETS else ""
+        if value and path:
+            raise BadSettings(f"{name} and {name}_FILE are both set; keep one of them")
+        if not path:
+            return value or None
+        try:
+            return Path(path).read_text().strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadSettings(f"{name}_FILE names a file that cannot be read: {path}") from error
+
+    def several(self, name: str) -> tuple[str, ...]:
+        """Values separated by blanks, the newest first: two are valid while one is being rotated out."""
+        return tuple((self.text(name) or "").split())
+
+    def pem(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and "PRIVATE KEY-----" not in value:
+            raise BadSettings(f"{name} must be the key itself as PEM text; for a path use {name}_FILE")
+        return None if value is None else value.replace("\\n", "\n")
+
+    def url(self, name: str, default: str) -> str:
+        value = (self.text(name) or default).rstrip("/")
+        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc:
+            raise BadSettings(f"{name} must be an address like {default}")
+        return value
+
+    def port(self, name: str, default: int) -> int:
+        value = self.text(name) or str(default)
+        if not value.isdecimal() or not 0 <= int(value) <= 65535:
+            raise BadSettings(f"{name} must be a port number from 0 to 65535")
+        return int(value)
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        for choice in choices:
+            if value.lower() == choice.lower():
+                return choice
+        raise BadSettings(f"{name} must be one of {', '.join(choices)}")
+
+
+def _generated_key(data: Path) -> str:
+    """The key kept in `data`, made on first use; two processes that start at once agree on one."""
+    path = data / "secret-key"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            fresh = data / f"secret-key.{secrets.token_hex(8)}"
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_urlsafe(48))
+            try:
+                path.hardlink_to(fresh)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise BadSettings(f"GREENROOM_DATA must be a folder that can be written to: {data}") from error

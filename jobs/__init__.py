@@ -1,0 +1,1 @@
+"""Thin: load by id, call, record."""

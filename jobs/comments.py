@@ -1,0 +1,99 @@
+"""What a pull request shows is made equal to its rows: the sticky comment, and the answers to commands."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import cast
+
+from bot import comments
+from bot.github import Installation, Reaction
+from bot.github_errors import NotFound
+from jobs.workshop import Workshop
+from operations.status import status
+from storage.answers import Answer
+from storage.repositories import Repository
+from storage.tasks import Task
+from storage.threads import Thread
+
+log = logging.getLogger(__name__)
+
+
+def refresh(shop: Workshop, task: Task) -> None:
+    """The thread's one sticky comment says what its rows say; nothing is written if it says so already.
+
+    One task of a thread runs at a time, so that there is never a second comment. The comment is looked for before
+    one is made: after a lost answer, a kill -9, or the loss of our rows it is there already (rule 6).
+    """
+    with shop.database.reading() as session:
+        thread = session.get_one(Thread, task.payload["thread_id"])
+        repository = session.get_one(Repository, thread.repository_id)
+        body = comments.status_comment(thread, status(session, thread))
+    if body is None or repository.installation_id is None:
+        return
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    if digest == thread.comment_digest:
+        return
+    comment_id = _write_status(shop, shop.installation(repository.installation_id), repository, thread, body)
+    with shop.step(task) as session:
+        row = session.get_one(Thread, thread.id)
+        row.comment_id, row.comment_digest = comment_id, digest
+    log.info("comment written thread=%s#%d task=%s", repository.full_name, thread.number, task.id)
+
+
+def answer(shop: Workshop, task: Task) -> None:
+    """A comment with commands has its reaction instead of the eyes, and its reply if there is something to say."""
+    with shop.database.reading() as session:
+        row = session.get_one(Answer, task.payload["comment_id"])
+        thread = session.get_one(Thread, row.thread_id)
+        repository = session.get_one(Repository, thread.repository_id)
+    if row.finished_at is not None or repository.installation_id is None:
+        return
+    github = shop.installation(repository.installation_id)
+    if row.reacts:
+        github.react(repository.full_name, row.comment_id, cast(Reaction, row.reaction))
+        if row.seen_reaction_id is not None:
+            github.unreact(repository.full_name, row.comment_id, row.seen_reaction_id)
+    reply_id = _reply(shop, github, repository, thread, row, repeated=task.fence > 1)
+    with shop.step(task) as session:
+        row = session.get_one(Answer, row.comment_id)
+        row.reply_id, row.finished_at = reply_id, shop.clock()
+
+
+def _write_status(shop: Workshop, github: Installation, repository: Repository, thread: Thread, body: str) -> int:
+    """The id of the sticky comment, which now has this body."""
+    if thread.comment_id is not None:
+        try:
+            github.update_comment(repository.full_name, thread.comment_id, body)
+            return thread.comment_id
+        except NotFound:
+            log.info("comment was deleted thread=%s#%d", repository.full_name, thread.number)
+    marker = comments.STATUS_MARKER.format(holder=thread.holder)
+    found = _find(shop, github, repository, thread, marker)
+    if found is None:
+        return github.create_comment(repository.full_name, thread.number, body)
+    github.update_comment(repository.full_name, found, body)
+    return found
+
+
+def _reply(
+    shop: Workshop, github: Installation, repository: Repository, thread: Thread, row: Answer, *, repeated: bool
+) -> int | None:
+    """The id of the reply, or None if the reaction says it all; a second try looks for the first one's reply."""
+    if row.sentence is None:
+        return None
+    marker = comments.ANSWER_MARKER.format(comment_id=row.comment_id)
+    found = _find(shop, github, repository, thread, marker) if repeated else None
+    if found is not None:
+        return found
+    body = comments.answer(row.asked_by, row.sentence, row.comment_id)
+    return github.create_comment(repository.full_name, thread.number, body)
+
+
+def _find(shop: Workshop, github: Installation, repository: Repository, thread: Thread, marker: str) -> int | None:
+    """Our own comment with this marker, on any page; what others copied from us does not count."""
+    ours = shop.github().app().login
+    for comment in github.comments(repository.full_name, thread.number):
+        if comment.author.login == ours and comment.body.startswith(marker):
+            return comment.id
+    return None

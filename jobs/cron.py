@@ -1,0 +1,67 @@
+"""What happens by the clock: one process leads, rings for what is due and enqueues the sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from croniter import croniter
+from sqlalchemy.orm import Session
+
+from bot.context import Context
+from storage import assignments, deliveries, environments, schedules, tasks
+from storage.queue import QueueName, enqueue, ring
+
+TICK_SECONDS = 1.0
+LEADER = "cron"
+
+
+@dataclass(frozen=True)
+class Recurring:
+    kind: str
+    pattern: str  # five fields, UTC
+    description: str
+
+
+SCHEDULE: Mapping[str, Recurring] = {
+    "global-pool-monitor": Recurring(
+        "monitor", "*/30 * * * *", "Global pool monitoring job that monitors all active pools"
+    ),
+    "sweep": Recurring("sweep", "* * * * *", "Ends what is past due and repairs what was missed"),
+    "clean": Recurring("clean", "17 * * * *", "Removes tasks and deliveries that ended more than seven days ago"),
+}
+
+
+def tick(context: Context, process: str) -> bool:
+    """If this process leads: what is due is rung for or enqueued. Says whether it leads. Cheap, once a second."""
+    now = context.clock()
+    with context.database.transaction() as session:
+        if not schedules.lead(session, LEADER, process, now=now):
+            return False
+        _ring_for_due_rows(session, now)
+        _enqueue_recurring(session, now)
+        if assignments.any_past_due(session, now=now) or environments.waited_for(session):
+            _enqueue(session, "sweep", now)
+    return True
+
+
+def _ring_for_due_rows(session: Session, now: datetime) -> None:
+    """Delayed tasks, rings that Redis lost, and rows of workers that died."""
+    for queue in tasks.queues_with_due_work(session, now=now):
+        ring(session, QueueName(queue))
+    if deliveries.any_due(session, now=now):
+        ring(session, QueueName.CRITICAL)
+
+
+def _enqueue_recurring(session: Session, now: datetime) -> None:
+    last = schedules.last_runs(session)
+    for name, recurring in SCHEDULE.items():
+        due: datetime = croniter(recurring.pattern, now).get_prev(datetime)
+        if name not in last or last[name] < due:
+            schedules.ran(session, name, at=now)
+            _enqueue(session, recurring.kind, now)
+
+
+def _enqueue(session: Session, kind: str, now: datetime) -> None:
+    enqueue(session, kind, queue=QueueName.BATCH, now=now, serial_key=kind, once_key=kind)

@@ -1,0 +1,38 @@
+"""A stored webhook becomes its effects: read first, then one transaction that also marks it done."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from bot.handlers import EVENTS, HANDLERS
+from bot.look import Look
+from bot.payload import MalformedPayload
+from jobs.workshop import Workshop
+from storage import deliveries
+from storage.deliveries import Delivery
+
+log = logging.getLogger(__name__)
+
+
+def work_delivery(shop: Workshop, delivery: Delivery) -> None:
+    """The delivery's effects and its being done are committed together, so that they happen once (rule I3).
+
+    A payload without what its event promises is marked failed with the reason. Raises GitHubError,
+    StoreUnavailable and ClaimLost; nothing is kept then.
+    """
+    try:
+        event = EVENTS[delivery.event].read(json.loads(delivery.body))
+    except MalformedPayload as malformed:
+        with shop.database.transaction() as session:
+            deliveries.fail(session, delivery, f"malformed payload: {malformed}", now=shop.clock())
+        log.warning("delivery failed guid=%s event=%s reason=%s", delivery.guid, delivery.event, malformed)
+        return
+    look = Look(shop.context, shop.installation, shop.permissions, trigger=f"delivery:{delivery.guid}")
+    effect = HANDLERS[delivery.event, delivery.action](look, event)
+    now = shop.clock()
+    with shop.database.transaction() as session:
+        deliveries.hold(session, delivery)
+        effect(session, now)
+        deliveries.done(session, delivery, now=now)
+    log.info("delivery done guid=%s event=%s action=%s", delivery.guid, delivery.event, delivery.action)

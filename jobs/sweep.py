@@ -1,0 +1,56 @@
+"""The sweeps: look at the rows as they are, and repair whatever was missed."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from jobs.workshop import Workshop
+from operations import environments as life
+from operations import waiting
+from operations.end import offer, replenish_soon
+from operations.expire import expire_past_due
+from storage import deliveries, environments, pools, tasks
+from storage.tasks import Task
+
+BATCH = 100
+KEPT = timedelta(days=7)  # finished tasks and deliveries (contract section 9)
+
+log = logging.getLogger(__name__)
+
+
+def sweep(shop: Workshop, task: Task) -> None:
+    """What is past due has ended, who waits beside a free environment is served, and nothing stands still."""
+    while True:
+        with shop.step(task) as session:
+            expired = expire_past_due(session, now=shop.clock(), limit=BATCH)
+        if expired:
+            log.info("expired assignments=%d", expired)
+        if expired < BATCH:
+            break
+    now = shop.clock()
+    with shop.step(task) as session:
+        waiting.give_up_overdue(session, now=now)
+        for pool_id in environments.waited_for(session):
+            offer(session, pool_id, now=now)
+        for environment in environments.in_motion_without_task(session):
+            life.drive(session, environment, now=now)
+
+
+def monitor(shop: Workshop, task: Task) -> None:
+    """Every active pool is replenished, and every deleted one that still has environments."""
+    now = shop.clock()
+    with shop.step(task) as session:
+        for pool_id in pools.to_monitor(session):
+            replenish_soon(session, pool_id, now=now)
+
+
+def clean(shop: Workshop, task: Task) -> None:
+    """Tasks and deliveries that ended more than seven days ago are gone."""
+    before = shop.clock() - KEPT
+    for remove in (tasks.remove_finished, deliveries.remove_finished):
+        while True:
+            with shop.step(task) as session:
+                removed = remove(session, before=before)
+            if removed == 0:
+                break

@@ -1,0 +1,180 @@
+"""The drain loop that RQ runs: claims due rows in batches, works them, records how each ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
+from jobs import comments, deliveries, provision, replenish, serve, sweep
+from jobs.workshop import Later, Workshop
+from operations.errors import OperationError
+from providers.provider import ProviderError
+from storage import deliveries as inbox
+from storage import tasks
+from storage.database import StoreUnavailable
+from storage.deliveries import Delivery
+from storage.queue import QueueName
+from storage.tasks import ClaimLost, Task
+
+Job = Callable[[Workshop, Task], Later | None]
+
+TASKS: Mapping[str, Job] = {
+    "refresh": comments.refresh,
+    "answer": comments.answer,
+    "serve": serve.serve,
+    "provision": provision.provision,
+    "replenish": replenish.replenish,
+    "monitor": sweep.monitor,
+    "sweep": sweep.sweep,
+    "clean": sweep.clean,
+}
+
+BATCH = 20
+RENEW_EVERY = 3.0  # seconds; a claim holds for four of these (storage/tasks.py)
+DELIVERY_ATTEMPTS = 10
+OUTSIDE = (GitHubError, ProviderError)
+FINAL = (Forbidden, NotFound, Invalid)  # GitHub will say the same again
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Works one queue. Everything it claims carries its name, which no other process ever has."""
+
+    def __init__(self, shop: Workshop, queue: QueueName) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._shop = shop
+        self._queue = queue
+
+    def drain(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Works whatever is due, until nothing is or `stopping`; says how many rows that were."""
+        worked = 0
+        while not stopping():
+            batch = self._claim()
+            if not batch:
+                break
+            for row in batch:
+                self._work(row)
+            worked += len(batch)
+        return worked
+
+    def renew(self) -> None:
+        """The claims of this worker go on; called from beside the work every RENEW_EVERY seconds."""
+        now = self._shop.clock()
+        with self._shop.database.transaction() as session:
+            tasks.renew(session, self.name, now=now)
+            inbox.renew(session, self.name, now=now)
+
+    def _claim(self) -> list[Delivery | Task]:
+        now = self._shop.clock()
+        with self._shop.database.transaction() as session:
+            batch: list[Delivery | Task] = []
+            if self._queue is QueueName.CRITICAL:
+                batch.extend(inbox.claim_due(session, self.name, now=now, limit=BATCH))
+            batch.extend(tasks.claim_due(session, self._queue, self.name, now=now, limit=BATCH))
+        return batch
+
+    def _work(self, row: Delivery | Task) -> None:
+        try:
+            if isinstance(row, Delivery):
+                self._work_delivery(row)
+            else:
+                self._run_task(row)
+        except ClaimLost:
+            log.warning("taken over by another worker: %s", _name(row))
+        except StoreUnavailable:
+            # Its claim runs out and it is taken up again: nothing can be written down now.
+            log.warning("the database went away at %s", _name(row))
+
+    def _work_delivery(self, delivery: Delivery) -> None:
+        try:
+            deliveries.work_delivery(self._shop, delivery)
+        except (ClaimLost, StoreUnavailable):
+            raise
+        except OUTSIDE as error:
+            self._put_delivery_back(delivery, error)
+        except Exception as bug:
+            log.exception("bug at delivery guid=%s event=%s", delivery.guid, delivery.event)
+            with self._shop.database.transaction() as session:
+                inbox.fail(session, delivery, f"bug: {type(bug).__name__}", now=self._shop.clock())
+
+    def _put_delivery_back(self, delivery: Delivery, error: Exception) -> None:
+        log.warning("delivery put back guid=%s attempt=%d reason=%s", delivery.guid, delivery.attempts, error)
+        now = self._shop.clock()
+        counted = not isinstance(error, RateLimited)
+        with self._shop.database.transaction() as session:
+            if isinstance(error, FINAL) or (counted and delivery.attempts >= DELIVERY_ATTEMPTS):
+                inbox.fail(session, delivery, str(error), now=now)
+            else:
+                run_at = _next_try(error, delivery.attempts, now)
+                inbox.put_back(session, delivery, str(error), run_at=run_at, counted=counted)
+
+    def _run_task(self, task: Task) -> None:
+        try:
+            later = TASKS[task.kind](self._shop, task)
+            with self._shop.database.transaction() as session:
+                if later is None:
+                    tasks.complete(session, task, None, now=self._shop.clock())
+                else:
+                    tasks.put_back(session, task, run_at=later.at, counted=False)
+        except (ClaimLost, StoreUnavailable):
+            raise
+        except OUTSIDE as error:
+            self._put_task_back(task, error)
+        except OperationError as refused:
+            self._fail_task(task, refused.code, refused.message)
+        except Exception as bug:
+            log.exception("bug at task id=%s kind=%s", task.id, task.kind)
+            self._fail_task(task, "INTERNAL", f"bug: {type(bug).__name__}")
+
+    def _put_task_back(self, task: Task, error: Exception) -> None:
+        log.warning("task put back id=%s kind=%s attempt=%d reason=%s", task.id, task.kind, task.attempts, error)
+        counted = not isinstance(error, RateLimited)
+        final = isinstance(error, FINAL) or (isinstance(error, ProviderError) and error.permanent)
+        if final or (counted and task.attempts >= task.max_attempts):
+            self._fail_task(task, "OUTSIDE_FAILED", str(error))
+            return
+        now = self._shop.clock()
+        with self._shop.database.transaction() as session:
+            run_at = _next_try(error, task.attempts, now)
+            tasks.put_back(session, task, run_at=run_at, counted=counted, error=str(error))
+
+    def _fail_task(self, task: Task, code: str, message: str) -> None:
+        with self._shop.database.transaction() as session:
+            tasks.fail(session, task, code, message, now=self._shop.clock())
+
+
+def _next_try(error: Exception, attempts: int, now: datetime) -> datetime:
+    """When GitHub allows it, else after 2, 4, 8 … seconds, at most five minutes."""
+    if isinstance(error, RateLimited):
+        return error.retry_at
+    return now + timedelta(seconds=min(2**attempts, 300))
+
+
+def _name(row: Delivery | Task) -> str:
+    return f"delivery {row.guid}" if isinstance(row, Delivery) else f"task {row.id} ({row.kind})"
+
+
+class Renewal(threading.Thread):
+    """Renews a worker's claims beside its work, so that only a dead worker's are taken over."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(name="renewal", daemon=True)
+        self._worker = worker
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(RENEW_EVERY):
+            try:
+                self._worker.renew()
+            except StoreUnavailable:
+                log.warning("claims not renewed: the database is away")
+
+    def end(self) -> None:
+        self._ended.set()

@@ -1,0 +1,120 @@
+"""What jobs work with: the context, GitHub, and the transactions of their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+from sqlalchemy.orm import Session
+
+from bot.context import Context
+from bot.github import AppCredentials, GitHub, Installation, Token
+from bot.github_errors import Forbidden, NotConfigured, RateLimited
+from bot.look import Permissions
+from providers.provider import PoolSettings, Provider
+from storage import installations, tasks
+from storage.installations import InstallationStatus
+from storage.pools import Pool
+from storage.repositories import Repository
+from storage.tasks import Task
+
+
+@dataclass(frozen=True)
+class Later:
+    """A job's answer when it has to look again: it waited for something, no attempt is used up."""
+
+    at: datetime
+
+
+class Workshop:
+    """One for a worker process. `transport` stands in for the network to GitHub."""
+
+    def __init__(self, context: Context, *, transport: httpx.BaseTransport | None = None) -> None:
+        self.context = context
+        self.database = context.database
+        self.clock = context.clock
+        self.permissions = Permissions(context.clock)
+        self._transport = transport
+        self._clients: dict[str, GitHub] = {}
+
+    def github(self) -> GitHub:
+        """GitHub as the present App sees it. Raises NotConfigured while there is none."""
+        app = self.context.github_app()
+        if app is None:
+            raise NotConfigured("there is no GitHub App yet")
+        if app.api_url not in self._clients:
+            tokens = SharedTokens(self.context)
+            self._clients[app.api_url] = GitHub(
+                app.api_url, self._credentials, tokens, self.clock, transport=self._transport
+            )
+        return self._clients[app.api_url]
+
+    def installation(self, installation_id: int) -> Installation:
+        return self.github().installation(installation_id)
+
+    def provider(self, repository: Repository, pool: Pool) -> Provider:
+        """The pool's provider. Raises ProviderError if this installation has none of that name."""
+        return self.context.providers.for_pool(pool.provider, pool_settings(repository, pool))
+
+    @contextmanager
+    def step(self, task: Task) -> Iterator[Session]:
+        """A transaction of the task's job; raises ClaimLost, and keeps nothing, if another worker took over."""
+        with self.database.transaction() as session:
+            tasks.hold(session, task)
+            yield session
+
+    def _credentials(self) -> AppCredentials | None:
+        app = self.context.github_app()
+        return None if app is None else AppCredentials(app.app_id, app.private_key)
+
+
+def pool_settings(repository: Repository, pool: Pool) -> PoolSettings:
+    """The pool as its provider knows it; a tag alone is unique in its repository only."""
+    definition = pool.sandbox_definition
+    return PoolSettings(
+        pool=f"{repository.full_name}/{pool.tag}",
+        scope=pool.dev_hub_username or pool.provider,
+        license_type=definition.get("licenseType"),
+        source=definition.get("sourceSandboxName"),
+        options=pool.additional_config,
+    )
+
+
+class SharedTokens:
+    """Installation tokens in the database, encrypted: one for all processes.
+
+    It is asked before every call, and so it is also where a suspended or rate-limited installation is noticed.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def load(self, installation_id: int) -> Token | None:
+        with self._context.database.reading() as session:
+            row = installations.find(session, installation_id)
+        if row is None:
+            return None
+        if row.status != InstallationStatus.ACTIVE:
+            raise Forbidden(f"installation {installation_id} is {row.status}")
+        if row.paused_until is not None and row.paused_until > self._context.clock():
+            raise RateLimited(f"installation {installation_id} pauses", row.paused_until)
+        if row.token is None or row.token_expires_at is None:
+            return None
+        return Token(value=self._context.vault.decrypt(row.token), expires_at=row.token_expires_at)
+
+    def save(self, installation_id: int, token: Token) -> None:
+        sealed = self._context.vault.encrypt(token.value)
+        with self._context.database.transaction() as session:
+            installations.keep_token(session, installation_id, sealed, token.expires_at)
+
+    def drop(self, installation_id: int) -> None:
+        with self._context.database.transaction() as session:
+            installations.keep_token(session, installation_id, None, None)
+
+    def pause(self, installation_id: int, until: datetime) -> None:
+        """GitHub limits this installation: every process leaves it alone until then."""
+        with self._context.database.transaction() as session:
+            installations.pause(session, installation_id, until)

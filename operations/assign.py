@@ -1,0 +1,198 @@
+"""Assign: a holder gets an environment of a pool, or the one it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from operations import notify
+from operations.end import EndReason, end
+from operations.errors import PoolNotFound
+from operations.exhausted import exhausted
+from operations.expire import expire, is_past_due
+from operations.match import match
+from storage import assignments, audit, environments, pools, tickets
+from storage.assignments import Assignment, AssignmentStatus, Holder, HolderType
+from storage.audit import Actor
+from storage.database import new_id
+from storage.environments import Environment, EnvironmentState
+from storage.pools import Pool
+from storage.tickets import TicketState
+
+_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a caller asks for (contract R1). `hours` None is the pool's default; `extra` is its metadata."""
+
+    holder: Holder
+    pool_tag: str | None = None
+    branch: str | None = None
+    domains: list[str] = field(default_factory=list)
+    hours: float | None = None
+    is_immortal: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+    override: bool = False
+
+
+@dataclass(frozen=True)
+class Assigned:
+    assignment: Assignment
+    environment: Environment
+    pool: Pool
+    is_reused: bool
+
+
+def assign(session: Session, wish: Wish, actor: Actor, *, now: datetime) -> Assigned:
+    """The holder has an environment: the one it already had (`is_reused`), or the pool's longest available one.
+
+    With `override` the new one is claimed first and the old one then ended by its pool's return setting. What
+    the holder gave up within its re-attach window is taken back. Environments without credentials are never
+    handed out: they become ERROR. Refuses with PoolNotFound, NoPoolMatch, or PoolExhausted, which also stands
+    for "others wait and there are no more environments than waiters". (Contract section 7, semantics 1–4.)
+    """
+    current = assignments.find_active(session, wish.holder)
+    if current is not None and is_past_due(current, now=now):
+        expire(session, current, now=now)
+        current = None
+    if current is not None and not wish.override:
+        return _reuse(session, current, wish, actor, now=now)
+    pool = resolve(session, wish)
+    _let_waiters_first(session, pool, wish.holder, now=now)
+    return grant(session, pool, wish, actor, now=now, replaced=current)
+
+
+def resolve(session: Session, wish: Wish) -> Pool:
+    """The pool that the wish names, or that its branch and domains lead to."""
+    if wish.pool_tag is None:
+        return match(session, wish.holder.repository_id, wish.branch, wish.domains).pool
+    pool = pools.find(session, wish.holder.repository_id, wish.pool_tag)
+    if pool is None:
+        raise PoolNotFound
+    return pool
+
+
+def grant(
+    session: Session, pool: Pool, wish: Wish, actor: Actor, *, now: datetime, replaced: Assignment | None = None
+) -> Assigned:
+    """An environment of the pool is claimed and the holder's assignment made, in this order, in one transaction."""
+    environment = environments.claim_again(session, pool.id, wish.holder, now=now)
+    taken_back = environment is not None
+    environment = environment or _claim_with_credentials(session, pool, actor, now=now)
+    if environment is None:
+        raise exhausted(session, pool, now=now)
+    if replaced is not None:
+        end(session, replaced, returned=_return_setting(session, replaced), reason=EndReason.REPLACED,
+            actor=actor, now=now)  # fmt: skip
+    assignment = _insert(session, pool, environment, wish, actor, now=now)
+    if assignment is None:  # another caller was faster with the same holder: what it got is ours too
+        environment.state = EnvironmentState.EXPIRED if taken_back else EnvironmentState.AVAILABLE
+        session.flush()
+        current = assignments.find_active(session, wish.holder)
+        assert current is not None, "the unique index refused a row that nobody holds"
+        return _reuse(session, current, wish, actor, now=now)
+    _take_ticket(session, assignment, now=now)
+    audit.record(
+        session,
+        "assignment.created",
+        assignment.id,
+        actor,
+        now=now,
+        repository_id=assignment.repository_id,
+        holder=str(assignment.holder),
+        domain=assignment.domain,
+        pool=pool.tag,
+        environment=environment.name,
+        fence=environment.fence,
+    )
+    notify.thread_of(session, assignment.holder, now=now)
+    return Assigned(assignment, environment, pool, is_reused=False)
+
+
+def metadata_of(holder: Holder, extra: dict[str, Any]) -> dict[str, Any]:
+    """The caller's metadata with what the server adds by type (contract section 5)."""
+    if holder.type == HolderType.USER:
+        return {**extra, "userEmail": holder.id}
+    if holder.type in (HolderType.PR, HolderType.ISSUE) and holder.id.isdecimal():
+        return {**extra, f"{'pr' if holder.type == HolderType.PR else 'issue'}Number": int(holder.id)}
+    return dict(extra)
+
+
+def _reuse(session: Session, current: Assignment, wish: Wish, actor: Actor, *, now: datetime) -> Assigned:
+    merged = {**current.extra, **metadata_of(wish.holder, wish.extra)}
+    if merged != current.extra:
+        current.extra = merged
+        current.version += 1
+        session.flush()
+        audit.record(session, "assignment.described", current.id, actor, now=now,
+                     repository_id=current.repository_id, keys=sorted(wish.extra))  # fmt: skip
+    environment = session.get_one(Environment, current.environment_id)
+    return Assigned(current, environment, pools.get(session, current.pool_id), is_reused=True)
+
+
+def _let_waiters_first(session: Session, pool: Pool, holder: Holder, *, now: datetime) -> None:
+    """Refuses unless there are more environments than others who wait (contract section 7, semantics 4)."""
+    if not tickets.anybody_waits(session, pool.id):
+        return
+    pools.lock(session, pool.id)
+    mine = tickets.find_open(session, holder)
+    ahead = tickets.number_waiting(session, pool.id)
+    if mine is not None and mine.pool_id == pool.id and mine.state == TicketState.WAITING:
+        ahead = tickets.position(session, mine) - 1
+    if pools.counts(session, [pool.id])[pool.id].available <= ahead:
+        raise exhausted(session, pool, now=now)
+
+
+def _claim_with_credentials(session: Session, pool: Pool, actor: Actor, *, now: datetime) -> Environment | None:
+    while (environment := environments.claim_available(session, pool.id, now=now)) is not None:
+        if environment.credentials is not None:
+            return environment
+        environment.state = EnvironmentState.ERROR
+        environment.last_error = "It has no credentials"
+        environment.failed_at = now
+        session.flush()
+        audit.record(session, "environment.failed", environment.id, actor, now=now, environment=environment.name,
+                     fence=environment.fence, error=environment.last_error)  # fmt: skip
+    return None
+
+
+def _insert(
+    session: Session, pool: Pool, environment: Environment, wish: Wish, actor: Actor, *, now: datetime
+) -> Assignment | None:
+    hours = pool.default_expiration_hours if wish.hours is None else wish.hours
+    insert = _DIALECTS[session.get_bind().dialect.name].insert(Assignment)
+    statement = insert.values(
+        id=new_id(),
+        repository_id=wish.holder.repository_id,
+        holder_type=wish.holder.type,
+        holder_id=wish.holder.id,
+        domain=wish.holder.domain,
+        pool_id=pool.id,
+        environment_id=environment.id,
+        fence=environment.fence,
+        status=AssignmentStatus.ACTIVE,
+        assigned_by=actor.name,
+        assigned_at=now,
+        expires_at=None if wish.is_immortal else now + timedelta(hours=hours),
+        extra=metadata_of(wish.holder, wish.extra),
+        version=1,
+    ).on_conflict_do_nothing()
+    return session.scalars(statement.returning(Assignment)).first()
+
+
+def _take_ticket(session: Session, assignment: Assignment, *, now: datetime) -> None:
+    ticket = tickets.find_open(session, assignment.holder)
+    if ticket is not None:
+        ticket.state = TicketState.SERVED
+        ticket.ended_at = now
+        ticket.assignment_id = assignment.id
+        session.flush()
+
+
+def _return_setting(session: Session, assignment: Assignment) -> bool:
+    return pools.get(session, assignment.pool_id).return_on_unassign

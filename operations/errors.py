@@ -1,0 +1,150 @@
+"""Every refusal: a code of the contract's catalogue (section 3) and a sentence a user can act on.
+
+OperationError
+├── SameAssignment         ├── PoolNotFound          ├── PoolExists
+├── AssignmentNotFound     ├── NoPoolMatch           ├── PoolExhausted
+├── AssignmentExpired      ├── InstanceNotFound      ├── RunInProgress
+├── TargetAlreadyAssigned  ├── OrgNotFound           └── InvalidRequest
+├── AmbiguousAssignment    └── EnvironmentInUse
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, ClassVar
+
+from operations.times import iso, iso_or_none
+from storage.assignments import Assignment, Holder
+from storage.pools import Counts
+
+
+class OperationError(Exception):
+    """Refused: nothing was changed. `message` is stable text, `details` what a program needs."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class InvalidRequest(OperationError):
+    """A value that breaks a rule; `field` is the API's name of it."""
+
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, field: str, rule: str, message: str) -> None:
+        super().__init__(f"{field} {message}", errors=[{"field": field, "rule": rule, "message": message}])
+
+
+class SameAssignment(OperationError):
+    code = "SAME_ASSIGNMENT"
+
+    def __init__(self) -> None:
+        super().__init__("Source and target assignment are the same")
+
+
+class AssignmentNotFound(OperationError):
+    code = "ASSIGNMENT_NOT_FOUND"
+
+    def __init__(self, holder: Holder, repository: str, last: Assignment | None) -> None:
+        super().__init__(
+            f"No active assignment for {holder} in {repository}",
+            lastStatus=last.status if last else None,
+            endedAt=iso_or_none(last.ended_at) if last else None,
+            transitionedTo=last.transitioned_to if last else None,
+        )
+
+
+class AssignmentExpired(OperationError):
+    code = "ASSIGNMENT_EXPIRED"
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(f"The assignment expired at {iso(at)}; assign again", expiredAt=iso(at))
+
+
+class TargetAlreadyAssigned(OperationError):
+    code = "TARGET_ALREADY_ASSIGNED"
+
+    def __init__(self, holder: Holder, environment: str) -> None:
+        super().__init__(f"{holder} already has environment {environment}", sandboxName=environment)
+
+
+class AmbiguousAssignment(OperationError):
+    code = "AMBIGUOUS_ASSIGNMENT"
+
+    def __init__(self, holder: Holder, domains: list[str]) -> None:
+        super().__init__(f"{holder} has several environments; pass domain", domains=domains)
+
+
+class EnvironmentInUse(OperationError):
+    code = "ENVIRONMENT_IN_USE"
+
+    def __init__(self, used_by: str, until: datetime) -> None:
+        super().__init__(
+            f"Environment is in use by {used_by} until {iso(until)}", usedBy=used_by, inUseUntil=iso(until)
+        )
+
+
+class PoolNotFound(OperationError):
+    code = "POOL_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Pool not found")
+
+
+class PoolExists(OperationError):
+    code = "POOL_EXISTS"
+
+    def __init__(self, tag: str, repository: str) -> None:
+        super().__init__(f"Pool {tag} already exists in {repository}")
+
+
+class OrgNotFound(OperationError):
+    code = "ORG_NOT_FOUND"
+
+    def __init__(self, username: str) -> None:
+        super().__init__(f"Salesforce org {username} not found")
+
+
+class InstanceNotFound(OperationError):
+    code = "INSTANCE_NOT_FOUND"
+
+    def __init__(self, name: str, tag: str) -> None:
+        super().__init__(f"Sandbox {name} not found in pool {tag}")
+
+
+class NoPoolMatch(OperationError):
+    code = "NO_POOL_MATCH"
+
+    def __init__(self, branch: str | None, domains: list[str], evaluated: list[dict[str, Any]]) -> None:
+        named = ", ".join(domains) or "(none)"
+        super().__init__(f"No pool matches branch {branch or '(none)'} and domains {named}", evaluated=evaluated)
+
+
+class RunInProgress(OperationError):
+    code = "RUN_IN_PROGRESS"
+
+    def __init__(self, kind: str, run_id: str) -> None:
+        super().__init__(f"A {kind} run is already in progress ({run_id})", runId=run_id)
+
+
+class PoolExhausted(OperationError):
+    """Normal, never logged as an error: the caller may wait for a turn (operations/waiting.py)."""
+
+    code = "POOL_EXHAUSTED"
+
+    def __init__(self, pool_id: str, tag: str, counts: Counts, max_total: int, retry_after: int) -> None:
+        numbers = asdict(counts)
+        super().__init__(
+            f"No environment is available in pool {tag} ({counts.available} available, {counts.assigned} assigned, "
+            f"{counts.provisioning} provisioning, {counts.total} of {max_total} used)",
+            poolTag=tag,
+            **numbers,
+            maxTotal=max_total,
+            retryAfterSeconds=retry_after,
+        )
+        self.pool_id = pool_id
+        self.retry_after = retry_after

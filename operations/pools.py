@@ -1,0 +1,93 @@
+"""Pools are made, changed and deleted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from operations import environments as life
+from operations import waiting
+from operations.end import EndReason, end, replenish_soon
+from operations.errors import EnvironmentInUse, InvalidRequest, PoolExists
+from storage import assignments, audit, environments, pools, tickets
+from storage.audit import Actor
+from storage.environments import EnvironmentState
+from storage.pools import Pool
+from storage.repositories import Repository
+
+CHANGEABLE = frozenset(column.key for column in Pool.__mapper__.column_attrs) - {
+    "id", "repository_id", "tag", "version", "created_at", "updated_at", "deleted_at",
+}  # fmt: skip
+
+
+def create_pool(
+    session: Session, repository: Repository, tag: str, values: dict[str, Any], actor: Actor, *, now: datetime
+) -> Pool:
+    """The pool exists, still empty: provisioning and the monitor fill it (contract P2, 13.4).
+
+    `values` are Pool's columns. Refuses with PoolExists, and InvalidRequest for a minimum above the maximum.
+    """
+    if pools.find(session, repository.id, tag) is not None:
+        raise PoolExists(tag, repository.full_name)
+    pool = Pool(repository_id=repository.id, tag=tag, created_at=now, updated_at=now, **values)
+    _check_bounds(pool)
+    session.add(pool)
+    session.flush()
+    audit.record(session, "pool.created", pool.id, actor, now=now, repository_id=repository.id, tag=tag)
+    return pool
+
+
+def update_pool(session: Session, pool: Pool, changes: dict[str, Any], actor: Actor, *, now: datetime) -> Pool:
+    """The pool has these values from now on, one version up (contract P5). What runs is not interrupted.
+
+    Refuses with InvalidRequest for a minimum above the maximum.
+    """
+    unknown = set(changes) - CHANGEABLE
+    assert not unknown, f"not columns that may change: {unknown}"
+    pools.lock(session, pool.id)
+    for column, value in changes.items():
+        setattr(pool, column, value)
+    _check_bounds(pool)
+    pool.version += 1
+    pool.updated_at = now
+    session.flush()
+    audit.record(session, "pool.updated", pool.id, actor, now=now, repository_id=pool.repository_id,
+                 tag=pool.tag, changed=sorted(changes))  # fmt: skip
+    return pool
+
+
+def delete_pool(session: Session, pool: Pool, actor: Actor, *, now: datetime, if_unused: bool = False) -> None:
+    """The pool and all its environments go (contract P4): holders lose theirs, waiters their place.
+
+    With `if_unused` it refuses with EnvironmentInUse while anybody holds one.
+    """
+    pools.lock(session, pool.id)
+    everything = [environments.lock(session, environment.id) for environment in environments.of_pool(session, pool.id)]
+    held = [(e, assignments.lock_of_environment(session, e.id)) for e in everything]
+    in_use = [assignment for _, assignment in held if assignment is not None]
+    if if_unused and in_use:
+        raise EnvironmentInUse(str(in_use[0].holder), in_use[0].end_of_life() or now)
+    pool.deleted_at = now
+    pool.is_active = False
+    pool.version += 1
+    session.flush()
+    for ticket in tickets.open_of_pool(session, pool.id):
+        waiting.leave(session, ticket, "the pool was deleted", now=now)
+    for environment, assignment in held:
+        if assignment is not None:
+            end(session, assignment, returned=True, reason=EndReason.POOL_DELETED, actor=actor, now=now)
+        if environment.state != EnvironmentState.DELETING:
+            life.start_deletion(session, environment, now=now)
+        environment.tombstone = True
+    session.flush()
+    audit.record(session, "pool.deleted", pool.id, actor, now=now, repository_id=pool.repository_id, tag=pool.tag)
+    replenish_soon(session, pool.id, now=now)
+
+
+def _check_bounds(pool: Pool) -> None:
+    if pool.min_available > pool.max_total:
+        raise InvalidRequest(
+            "minAvailableInstances", "range", f"must not be above maxTotalInstances ({pool.max_total})"
+        )

@@ -1,0 +1,199 @@
+"""Replenish: reconcile with the provider, age, then fill up to the quota (contract 11.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from operations import environments as life
+from operations.expire import SWEEP
+from storage import audit, environments, pools
+from storage.environments import Environment, EnvironmentState
+from storage.pools import Pool, Strategy
+
+STUCK_AFTER = 4  # times the average creation
+DEFAULT_CREATION = timedelta(minutes=45)
+ERROR_IS_DELETED_AFTER = timedelta(hours=24)
+MISSING_IS_BELIEVED_AFTER = timedelta(minutes=5)
+NOT_FOUND = "Not found at the provider"
+
+
+class Observed(StrEnum):
+    """What the provider says of a name; a name that a complete listing does not have is missing."""
+
+    CREATING = "creating"
+    READY = "ready"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was found; `orphans` exist at the provider and are not ours."""
+
+    changed: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """`wanted` environments were missing and `names` are now being made: equal, unless something went wrong."""
+
+    available: int
+    provisioning: int
+    error: int
+    wanted: int
+    names: list[str]
+
+
+def reconcile(session: Session, pool: Pool, inventory: Mapping[str, Observed], *, now: datetime) -> Reconciled:
+    """Our rows agree with the provider's complete listing, or a task is on its way to make them.
+
+    What the listing lacks is not offered any more; what it has and no row of ours ever had is reported. What
+    another transaction works on is left to the next run.
+    """
+    changed = []
+    rows = environments.lock_of_pool(session, pool.id)
+    for environment in rows:
+        if _reconcile_one(session, pool, environment, inventory.get(environment.name), now=now):
+            changed.append(environment.name)
+    known = environments.names_ever(session, set(inventory))
+    return Reconciled(changed, sorted(set(inventory) - known))
+
+
+def _reconcile_one(
+    session: Session, pool: Pool, environment: Environment, seen: Observed | None, *, now: datetime
+) -> bool:
+    match environment.state:
+        case EnvironmentState.PROVISIONING | EnvironmentState.REFRESHING if _stuck(pool, environment, now):
+            life.fail(session, environment, f"Not ready after {STUCK_AFTER} times the average", now=now)
+        case EnvironmentState.PROVISIONING | EnvironmentState.REFRESHING | EnvironmentState.DELETING:
+            life.drive(session, environment, now=now)
+            return False
+        case EnvironmentState.ERROR if seen is None and _settled(environment, now):
+            life.archive(session, environment, now=now)
+        case EnvironmentState.ERROR if seen is Observed.READY:
+            life.drive(session, environment, now=now)  # the login check is repeated each run
+            return False
+        case EnvironmentState.AVAILABLE | EnvironmentState.EXPIRED if seen is None:
+            life.fail(session, environment, NOT_FOUND, now=now)
+        case EnvironmentState.AVAILABLE if seen is Observed.FAILED:
+            life.fail(session, environment, "The provider reports it as failed", now=now)
+        case EnvironmentState.ASSIGNED if seen is None and environment.last_error != NOT_FOUND:
+            environment.last_error = NOT_FOUND
+            session.flush()
+        case _:
+            return False
+    return True
+
+
+def age(session: Session, pool: Pool, *, now: datetime) -> list[str]:
+    """Past its time is EXPIRED, and EXPIRED goes the way of the pool's strategy; the names that changed.
+
+    Assignments past their end of life are expired before (operations/expire.py).
+    """
+    changed = []
+    for environment in environments.lock_of_pool(session, pool.id):
+        if _age_one(session, pool, environment, now=now):
+            changed.append(environment.name)
+    return changed
+
+
+def _age_one(session: Session, pool: Pool, environment: Environment, *, now: datetime) -> bool:
+    match environment.state:
+        case EnvironmentState.AVAILABLE if _kept_too_long(pool, environment, now):
+            environment.state = EnvironmentState.EXPIRED
+            environment.expired_at = now
+            environment.fence += 1
+            session.flush()
+            audit.record(session, "environment.expired", environment.id, SWEEP, now=now,
+                         environment=environment.name, fence=environment.fence)  # fmt: skip
+        case EnvironmentState.EXPIRED:
+            return _apply_strategy(session, pool, environment, now=now)
+        case EnvironmentState.ERROR if _failed_for_good(pool, environment, now):
+            life.start_deletion(session, environment, now=now)
+        case _:
+            return False
+    return True
+
+
+def _apply_strategy(session: Session, pool: Pool, environment: Environment, *, now: datetime) -> bool:
+    if _spared(session, pool, environment, now=now):
+        return False
+    match pool.strategy:
+        case Strategy.FLAG_EXPIRED:
+            life.flag(session, environment, now=now)
+        case Strategy.AUTO_REFRESH_EXPIRED if _may_be_removed(environment, now):
+            life.start_refresh(session, environment, now=now)
+        case Strategy.DELETE_EXPIRED if _may_be_removed(environment, now):
+            life.start_deletion(session, environment, now=now)
+        case _:
+            return False
+    return True
+
+
+def fill(session: Session, pool: Pool, *, now: datetime) -> Filled:
+    """Rows of the missing environments are there, each with a task that makes it; never above the maximum.
+
+    Under the pool's lock, so that two runs at once do not both see the same gap. The rows are committed before
+    any call is made: their names are the idempotency keys.
+    """
+    pool = pools.lock(session, pool.id)
+    counts = pools.counts(session, [pool.id])[pool.id]
+    missing = pool.min_available + counts.waiting - counts.available - counts.provisioning
+    wanted = max(0, min(missing, pool.max_total - counts.total)) if pool.is_active and not pool.deleted_at else 0
+    names = [_begin(session, pool, now=now).name for _ in range(wanted)]
+    if names:
+        pool.last_provisioned_at = now
+    session.flush()
+    return Filled(counts.available, counts.provisioning, counts.error, wanted, names)
+
+
+def _begin(session: Session, pool: Pool, *, now: datetime) -> Environment:
+    prefixes: list[str] = pool.sandbox_definition.get("sandboxName") or [pool.tag]
+    prefix = "".join(filter(str.isalnum, prefixes[now.microsecond % len(prefixes)])) or "env"
+    environment = Environment(pool_id=pool.id, name=environments.new_name(prefix), created_at=now)
+    session.add(environment)
+    session.flush()
+    audit.record(session, "environment.created", environment.id, SWEEP, now=now,
+                 environment=environment.name, pool=pool.tag, fence=environment.fence)  # fmt: skip
+    life.drive(session, environment, now=now)
+    return environment
+
+
+def _stuck(pool: Pool, environment: Environment, now: datetime) -> bool:
+    minutes = pool.average_creation_minutes
+    average = timedelta(minutes=minutes) if minutes else DEFAULT_CREATION
+    return environment.requested_at is not None and now - environment.requested_at > STUCK_AFTER * average
+
+
+def _settled(environment: Environment, now: datetime) -> bool:
+    return environment.failed_at is not None and now - environment.failed_at > MISSING_IS_BELIEVED_AFTER
+
+
+def _kept_too_long(pool: Pool, environment: Environment, now: datetime) -> bool:
+    kept = timedelta(days=pool.days_to_keep_available)
+    return environment.available_at is not None and now - environment.available_at > kept
+
+
+def _failed_for_good(pool: Pool, environment: Environment, now: datetime) -> bool:
+    deletes = pool.strategy in (Strategy.AUTO_REFRESH_EXPIRED, Strategy.DELETE_EXPIRED)
+    return deletes and environment.failed_at is not None and now - environment.failed_at > ERROR_IS_DELETED_AFTER
+
+
+def _may_be_removed(environment: Environment, now: datetime) -> bool:
+    return environment.deletion_eligible_at is None or environment.deletion_eligible_at <= now
+
+
+def _spared(session: Session, pool: Pool, environment: Environment, *, now: datetime) -> bool:
+    """In its re-attach window, while nobody waits and the maximum leaves room for the quota (contract 4.5)."""
+    if environment.reattach_until is None or environment.reattach_until <= now:
+        return False
+    counts = pools.counts(session, [pool.id])[pool.id]
+    short = pool.min_available - counts.available - counts.provisioning
+    return counts.waiting == 0 and short <= pool.max_total - counts.total
+

@@ -1,0 +1,46 @@
+"""A whole repository leaves, or is shown again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from operations import notify, waiting
+from operations.end import EndReason
+from operations.unassign import unassign
+from storage import tickets
+from storage.assignments import Assignment, AssignmentStatus
+from storage.audit import Actor
+from storage.repositories import Repository
+from storage.threads import Thread
+
+
+def give_up(
+    session: Session,
+    repository: Repository,
+    actor: Actor,
+    *,
+    now: datetime,
+    returned: bool | None = False,
+    reason: EndReason = EndReason.UNASSIGNED,
+) -> None:
+    """Nobody of the repository holds or awaits anything; by default nothing is returned to a pool."""
+    for ticket in tickets.open_of_repository(session, repository.id):
+        waiting.leave(session, ticket, reason, now=now)
+    held = session.scalars(
+        select(Assignment)
+        .where(Assignment.repository_id == repository.id, Assignment.status == AssignmentStatus.ACTIVE)
+        .order_by(Assignment.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    for assignment in list(held):
+        unassign(session, assignment, actor, now=now, returned=returned, reason=reason)
+
+
+def show_again(session: Session, repository: Repository, *, now: datetime) -> None:
+    """Every pull request and issue that shows or should show something is rendered anew."""
+    for thread in session.scalars(select(Thread).where(Thread.repository_id == repository.id)):
+        notify.refresh(session, thread, now=now)

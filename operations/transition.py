@@ -1,0 +1,54 @@
+"""Transition: the same environment under another key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from operations import notify
+from operations.assign import metadata_of
+from operations.errors import SameAssignment, TargetAlreadyAssigned
+from operations.expire import expire, is_past_due
+from storage import assignments, audit
+from storage.assignments import Assignment, Holder
+from storage.audit import Actor
+from storage.environments import Environment
+
+
+def transition(
+    session: Session, assignment: Assignment, target: Holder, extra: dict[str, Any], actor: Actor, *, now: datetime
+) -> Assignment:
+    """The assignment is the target's: same row, environment, expiry, domain and use, one version up (contract R5).
+
+    Its metadata is what the target's type adds, `previousAssignment`, and `extra`. Refuses with SameAssignment
+    and TargetAlreadyAssigned.
+    """
+    source = assignment.holder
+    target = Holder(source.repository_id, target.type, target.id, source.domain)
+    if target == source:
+        raise SameAssignment
+    held = assignments.find_active(session, target)
+    if held is not None and is_past_due(held, now=now):
+        expire(session, held, now=now)
+    elif held is not None:
+        raise TargetAlreadyAssigned(target, session.get_one(Environment, held.environment_id).name)
+    assignment.holder_type, assignment.holder_id = target.type, target.id
+    previous = {"previousAssignment": {"type": source.type, "id": source.id}}
+    assignment.extra = {**metadata_of(target, {}), **previous, **extra}
+    assignment.version += 1
+    session.flush()
+    audit.record(
+        session,
+        "assignment.transitioned",
+        assignment.id,
+        actor,
+        now=now,
+        repository_id=assignment.repository_id,
+        source=str(source),
+        target=str(target),
+    )
+    notify.thread_of(session, source, now=now)
+    notify.thread_of(session, target, now=now)
+    return assignment

@@ -1,0 +1,1 @@
+"""Rows: one aggregate a file, each with the statements that touch it."""

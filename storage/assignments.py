@@ -1,0 +1,196 @@
+"""Assignments: who holds which environment, until when, and who works in it now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, and_, or_, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.database import Base, Id, new_id
+
+NO_DOMAIN = ""
+
+
+class HolderType(StrEnum):
+    PR = "pr"
+    ISSUE = "issue"
+    USER = "user"
+    CUSTOM = "custom"
+
+
+class AssignmentStatus(StrEnum):
+    ACTIVE = "active"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who an environment is for: the key of contract section 5. `domain` is empty when there is none."""
+
+    repository_id: str
+    type: str
+    id: str
+    domain: str = NO_DOMAIN
+
+    def __str__(self) -> str:
+        return f"{self.type}-{self.id}"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who works in an environment, and until when nobody else may."""
+
+    used_by: str
+    until: datetime
+
+
+class Assignment(Base):
+    __tablename__ = "assignments"
+    __table_args__ = (
+        Index(
+            "uq_assignments_holder",
+            "repository_id",
+            "holder_type",
+            "holder_id",
+            "domain",
+            unique=True,
+            postgresql_where=text("status = 'active'"),
+            sqlite_where=text("status = 'active'"),
+        ),
+        Index(
+            "uq_assignments_environment",
+            "environment_id",
+            unique=True,
+            postgresql_where=text("status = 'active'"),
+            sqlite_where=text("status = 'active'"),
+        ),
+        Index(
+            "ix_assignments_due",
+            "expires_at",
+            postgresql_where=text("status = 'active'"),
+            sqlite_where=text("status = 'active'"),
+        ),
+        Index("ix_assignments_history", "repository_id", "holder_type", "holder_id", "assigned_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    repository_id: Mapped[str] = mapped_column(ForeignKey("repositories.id"))
+    holder_type: Mapped[str]
+    holder_id: Mapped[str]
+    domain: Mapped[str] = mapped_column(default=NO_DOMAIN)
+    pool_id: Mapped[str] = mapped_column(ForeignKey("pools.id"), index=True)
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id"), index=True)
+    fence: Mapped[int]  # the environment's when this was granted; a later one makes this stale
+    status: Mapped[str] = mapped_column(default=AssignmentStatus.ACTIVE)
+    assigned_by: Mapped[str]
+    assigned_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]  # None: immortal
+    extra: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    used_by: Mapped[str | None]
+    acquired_at: Mapped[datetime | None]
+    in_use_until: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None]
+    transitioned_to: Mapped[str | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(self.repository_id, self.holder_type, self.holder_id, self.domain)
+
+    @property
+    def is_immortal(self) -> bool:
+        return self.expires_at is None
+
+    def lease(self, now: datetime) -> Lease | None:
+        """The lease that is running on it, or None."""
+        if self.used_by is None or self.in_use_until is None or self.in_use_until <= now:
+            return None
+        return Lease(self.used_by, self.in_use_until)
+
+    def end_of_life(self) -> datetime | None:
+        """When it ends if nothing happens: a running lease is never cut off (contract 4.5)."""
+        if self.expires_at is None or self.in_use_until is None:
+            return self.expires_at
+        return max(self.expires_at, self.in_use_until)
+
+
+def _of(holder: Holder) -> Any:
+    return and_(
+        Assignment.repository_id == holder.repository_id,
+        Assignment.holder_type == holder.type,
+        Assignment.holder_id == holder.id,
+    )
+
+
+def find_active(session: Session, holder: Holder) -> Assignment | None:
+    """The holder's active assignment in exactly its domain, held alone until the transaction ends."""
+    return session.scalars(
+        select(Assignment)
+        .where(_of(holder), Assignment.domain == holder.domain, Assignment.status == AssignmentStatus.ACTIVE)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+
+
+def all_active(session: Session, holder: Holder) -> list[Assignment]:
+    """The holder's active assignments in every domain, each held alone until the transaction ends."""
+    return list(
+        session.scalars(
+            select(Assignment)
+            .where(_of(holder), Assignment.status == AssignmentStatus.ACTIVE)
+            .order_by(Assignment.domain)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def last_ended(session: Session, holder: Holder) -> Assignment | None:
+    return session.scalars(
+        select(Assignment)
+        .where(_of(holder), Assignment.status != AssignmentStatus.ACTIVE)
+        .order_by(Assignment.ended_at.desc(), Assignment.id)
+        .limit(1)
+    ).first()
+
+
+def lock_of_environment(session: Session, environment_id: str) -> Assignment | None:
+    """The environment's active assignment, held alone until the transaction ends."""
+    return session.scalars(
+        select(Assignment)
+        .where(Assignment.environment_id == environment_id, Assignment.status == AssignmentStatus.ACTIVE)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+
+
+def past_due(session: Session, *, now: datetime, limit: int = 100) -> list[Assignment]:
+    """Active assignments whose life has ended, held alone; those another transaction works on are left to it."""
+    return list(
+        session.scalars(
+            select(Assignment)
+            .where(_past_due(now))
+            .order_by(Assignment.expires_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def any_past_due(session: Session, *, now: datetime) -> bool:
+    return bool(session.scalar(select(select(Assignment.id).where(_past_due(now)).exists())))
+
+
+def _past_due(now: datetime) -> Any:
+    return and_(
+        Assignment.status == AssignmentStatus.ACTIVE,
+        Assignment.expires_at <= now,
+        or_(Assignment.in_use_until.is_(None), Assignment.in_use_until <= now),
+    )

@@ -1,0 +1,92 @@
+"""Decisions: why the bot did or did not act, append-only; the answer of /why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.assignments import NO_DOMAIN, Holder
+from storage.database import Base
+
+
+class Reason(StrEnum):
+    """Reason codes (bot-behaviour section 7)."""
+
+    OK = "ok"
+    REUSED = "reused"
+    QUEUED = "queued"
+    BOT_AUTHOR = "bot_author"
+    FORK_NEEDS_APPROVAL = "fork_needs_approval"
+    DRAFT = "draft"
+    NO_POOL_MATCH = "no_pool_match"
+    POOL_INACTIVE = "pool_inactive"
+    PERMISSION = "permission"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+
+
+class Decision(Base):
+    __tablename__ = "decisions"
+    __table_args__ = (Index("ix_decisions_holder", "repository_id", "holder_type", "holder_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    at: Mapped[datetime]
+    repository_id: Mapped[str] = mapped_column(ForeignKey("repositories.id"))
+    holder_type: Mapped[str]
+    holder_id: Mapped[str]
+    domain: Mapped[str] = mapped_column(default=NO_DOMAIN)
+    actor: Mapped[str]
+    trigger: Mapped[str]  # "delivery:GUID", "comment:ID" or "task:ID"
+    operation: Mapped[str]
+    reason: Mapped[str]
+    sentence: Mapped[str]
+    inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+def record(
+    session: Session,
+    holder: Holder,
+    reason: Reason,
+    sentence: str,
+    *,
+    operation: str,
+    actor: str,
+    trigger: str,
+    now: datetime,
+    inputs: dict[str, Any] | None = None,
+) -> None:
+    """One row a decision."""
+    decision = Decision(
+        at=now,
+        repository_id=holder.repository_id,
+        holder_type=holder.type,
+        holder_id=holder.id,
+        domain=holder.domain,
+        actor=actor,
+        trigger=trigger,
+        operation=operation,
+        reason=reason,
+        sentence=sentence,
+        inputs=inputs or {},
+    )
+    session.add(decision)
+    session.flush()
+
+
+def last(session: Session, holder: Holder) -> Decision | None:
+    """The newest decision on this pull request or issue, in any domain."""
+    return session.scalars(
+        select(Decision)
+        .where(
+            Decision.repository_id == holder.repository_id,
+            Decision.holder_type == holder.type,
+            Decision.holder_id == holder.id,
+        )
+        .order_by(Decision.id.desc())
+        .limit(1)
+    ).first()

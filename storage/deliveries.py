@@ -1,0 +1,225 @@
+"""Deliveries: the inbox of webhooks, acknowledged when stored, worked in order within one pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+
+from storage.database import Base
+from storage.tasks import CLAIM, ClaimLost
+
+
+class DeliveryState(StrEnum):
+    RECEIVED = "received"
+    ACTIVE = "active"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Delivery(Base):
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_due", "state", "number"),
+        Index("ix_deliveries_serial", "serial_key", "state", "number"),
+        Index(
+            "uq_deliveries_serial",
+            "serial_key",
+            unique=True,
+            postgresql_where=text("state = 'active'"),
+            sqlite_where=text("state = 'active'"),
+        ),
+    )
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)  # the order
+    guid: Mapped[str] = mapped_column(unique=True)  # X-GitHub-Delivery; a redelivery keeps it
+    event: Mapped[str]
+    action: Mapped[str | None]
+    serial_key: Mapped[str]  # deliveries of one key are worked one at a time, in order
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(default=DeliveryState.RECEIVED)
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)  # counts the claims; what an earlier claim writes is refused
+    run_at: Mapped[datetime]
+    claimed_by: Mapped[str | None]
+    claimed_until: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    received_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+def _insert(dialect: Any) -> Any:
+    statement = dialect.insert(Delivery.__table__)
+    # A redelivery of what was never worked, or failed, rings again; of what is done or in work it changes nothing.
+    return statement.on_conflict_do_update(
+        index_elements=["guid"],
+        set_={"state": DeliveryState.RECEIVED, "attempts": 0, "run_at": statement.excluded.run_at, "error": None},
+        where=Delivery.state.in_((DeliveryState.RECEIVED, DeliveryState.FAILED)),
+    )
+
+
+_INSERT = {"sqlite": _insert(sqlite), "postgresql": _insert(postgresql)}
+
+
+def receive(session: Session, values: dict[str, Any]) -> None:
+    """The delivery is stored once, whatever number of times it arrives: one statement."""
+    session.execute(_INSERT[session.get_bind().dialect.name], values)
+
+
+def claim_due(session: Session, worker: str, *, now: datetime, limit: int) -> Sequence[Delivery]:
+    """Takes up to `limit` deliveries for this worker, in order, in one guarded statement.
+
+    Of one serial key (a pull request) only the oldest unworked one, and none while another is being worked.
+    A delivery whose worker has not renewed its claim is taken over.
+    """
+    other, earlier = aliased(Delivery), aliased(Delivery)
+    due = or_(
+        and_(Delivery.state == DeliveryState.RECEIVED, Delivery.run_at <= now),
+        and_(Delivery.state == DeliveryState.ACTIVE, Delivery.claimed_until < now),
+    )
+    busy = exists().where(
+        other.serial_key == Delivery.serial_key,
+        other.state == DeliveryState.ACTIVE,
+        other.number != Delivery.number,
+    )
+    behind = exists().where(
+        earlier.serial_key == Delivery.serial_key,
+        earlier.state == DeliveryState.RECEIVED,
+        earlier.number < Delivery.number,
+    )
+    chosen = (
+        select(Delivery.number)
+        .where(due, or_(Delivery.state == DeliveryState.ACTIVE, and_(~busy, ~behind)))
+        .order_by(Delivery.number)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = session.scalars(
+        update(Delivery)
+        .where(Delivery.number.in_(chosen), due)
+        .values(
+            state=DeliveryState.ACTIVE,
+            claimed_by=worker,
+            claimed_until=now + CLAIM,
+            attempts=Delivery.attempts + 1,
+            fence=Delivery.fence + 1,
+        )
+        .returning(Delivery),
+        execution_options={"populate_existing": True, "synchronize_session": False},
+    ).all()
+    return sorted(claimed, key=lambda delivery: delivery.number)
+
+
+def renew(session: Session, worker: str, *, now: datetime) -> None:
+    """Every claim of this worker runs for another CLAIM."""
+    session.execute(
+        update(Delivery)
+        .where(Delivery.claimed_by == worker, Delivery.state == DeliveryState.ACTIVE)
+        .values(claimed_until=now + CLAIM)
+    )
+
+
+def hold(session: Session, delivery: Delivery) -> None:
+    """Returns if this worker still has the delivery; raises ClaimLost else. Holds it until the transaction ends."""
+    _update(session, delivery, claimed_by=delivery.claimed_by)
+
+
+def done(session: Session, delivery: Delivery, *, now: datetime) -> None:
+    _update(session, delivery, state=DeliveryState.DONE, claimed_by=None, claimed_until=None, finished_at=now)
+
+
+def fail(session: Session, delivery: Delivery, reason: str, *, now: datetime) -> None:
+    """The delivery is kept, marked failed with the reason; a redelivery from GitHub tries it again."""
+    _update(
+        session,
+        delivery,
+        state=DeliveryState.FAILED,
+        claimed_by=None,
+        claimed_until=None,
+        error=reason,
+        finished_at=now,
+    )
+
+
+def put_back(session: Session, delivery: Delivery, reason: str, *, run_at: datetime, counted: bool) -> None:
+    """The delivery is tried again at `run_at`; those behind it wait for it."""
+    _update(
+        session,
+        delivery,
+        state=DeliveryState.RECEIVED,
+        claimed_by=None,
+        claimed_until=None,
+        error=reason,
+        run_at=run_at,
+        attempts=delivery.attempts if counted else delivery.attempts - 1,
+    )
+
+
+def _update(session: Session, delivery: Delivery, **values: Any) -> None:
+    updated = session.execute(
+        update(Delivery)
+        .where(
+            Delivery.number == delivery.number,
+            Delivery.state == DeliveryState.ACTIVE,
+            Delivery.claimed_by == delivery.claimed_by,
+            Delivery.fence == delivery.fence,
+        )
+        .values(values)
+        .returning(Delivery.number)
+    ).first()
+    if updated is None:
+        raise ClaimLost(delivery.guid)
+
+
+def any_due(session: Session, *, now: datetime) -> bool:
+    return bool(
+        session.scalar(
+            select(
+                exists().where(
+                    or_(
+                        and_(Delivery.state == DeliveryState.RECEIVED, Delivery.run_at <= now),
+                        and_(Delivery.state == DeliveryState.ACTIVE, Delivery.claimed_until < now),
+                    )
+                )
+            )
+        )
+    )
+
+
+def backlog(session: Session) -> int:
+    """How many deliveries are acknowledged and not yet worked."""
+    return (
+        session.scalar(
+            select(func.count()).where(Delivery.state.in_((DeliveryState.RECEIVED, DeliveryState.ACTIVE)))
+        )
+        or 0
+    )
+
+
+def remove_finished(session: Session, *, before: datetime, limit: int = 1000) -> int:
+    """Deletes up to `limit` deliveries that ended before then, and says how many."""
+    old = (
+        select(Delivery.number)
+        .where(Delivery.state.in_((DeliveryState.DONE, DeliveryState.FAILED)), Delivery.finished_at < before)
+        .limit(limit)
+    )
+    return len(session.execute(delete(Delivery).where(Delivery.number.in_(old)).returning(Delivery.number)).all())

@@ -1,0 +1,210 @@
+"""Tasks: work to be done after a commit; the row is the message, Redis only the doorbell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text, and_, delete, exists, or_, select, text, update
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+
+from storage.database import Base, Id, new_id
+
+CLAIM = timedelta(seconds=12)  # a worker renews its claims every few seconds; a dead one's are free after this
+
+
+class TaskState(StrEnum):
+    PENDING = "pending"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+LIVE = (TaskState.PENDING, TaskState.ACTIVE)
+
+
+class Task(Base):
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index("ix_tasks_due", "queue", "state", "run_at"),
+        Index(
+            "uq_tasks_serial",
+            "serial_key",
+            unique=True,
+            postgresql_where=text("state = 'active'"),
+            sqlite_where=text("state = 'active'"),
+        ),
+        Index(
+            "uq_tasks_once",
+            "kind",
+            "once_key",
+            unique=True,
+            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text("state = 'pending'"),
+        ),
+        Index("ix_tasks_serial", "serial_key", "state", "number"),
+        Index("ix_tasks_finished", "state", "finished_at"),
+    )
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)  # the order
+    id: Mapped[str] = mapped_column(Id, unique=True, default=new_id)
+    kind: Mapped[str]
+    queue: Mapped[str]
+    serial_key: Mapped[str | None]  # tasks of one key are worked one at a time, in order
+    once_key: Mapped[str | None]  # at most one pending task of this kind and key: refreshes coalesce
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)  # ids, never contents
+    state: Mapped[str] = mapped_column(default=TaskState.PENDING)
+    run_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int] = mapped_column(default=8)
+    fence: Mapped[int] = mapped_column(default=0)  # counts the claims; what an earlier claim writes is refused
+    claimed_by: Mapped[str | None]
+    claimed_until: Mapped[datetime | None]
+    progress: Mapped[int] = mapped_column(default=0)
+    result: Mapped[dict[str, Any] | None]
+    error_code: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    submitted_by: Mapped[str | None]
+    parent_id: Mapped[str | None] = mapped_column(Id, index=True)
+    delivery_guid: Mapped[str | None] = mapped_column(ForeignKey("deliveries.guid", ondelete="SET NULL"))
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class ClaimLost(Exception):
+    """Another worker took this work over; nothing of the present step may be kept."""
+
+
+def get(session: Session, task_id: str) -> Task | None:
+    return session.scalar(select(Task).where(Task.id == task_id))
+
+
+def claim_due(session: Session, queue: str, worker: str, *, now: datetime, limit: int) -> Sequence[Task]:
+    """Takes up to `limit` due tasks of the queue for this worker, in order, in one guarded statement.
+
+    Of the tasks with one serial key only the first is taken, and none while another of that key is active:
+    the unique index on active keys holds even where two workers look at the same moment.
+    A task whose worker has not renewed its claim is taken over.
+    """
+    other, earlier = aliased(Task), aliased(Task)
+    due = or_(
+        and_(Task.state == TaskState.PENDING, Task.run_at <= now),
+        and_(Task.state == TaskState.ACTIVE, Task.claimed_until < now),
+    )
+    busy = exists().where(
+        other.serial_key == Task.serial_key, other.state == TaskState.ACTIVE, other.number != Task.number
+    )
+    behind = exists().where(
+        earlier.serial_key == Task.serial_key,
+        earlier.state == TaskState.PENDING,
+        earlier.number < Task.number,
+    )
+    free = or_(Task.serial_key.is_(None), Task.state == TaskState.ACTIVE, and_(~busy, ~behind))
+    chosen = (
+        select(Task.number)
+        .where(Task.queue == queue, due, free)
+        .order_by(Task.run_at, Task.number)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = session.scalars(
+        update(Task)
+        .where(Task.number.in_(chosen), due)
+        .values(
+            state=TaskState.ACTIVE,
+            claimed_by=worker,
+            claimed_until=now + CLAIM,
+            attempts=Task.attempts + 1,
+            fence=Task.fence + 1,
+            started_at=now,
+        )
+        .returning(Task),
+        execution_options={"populate_existing": True, "synchronize_session": False},
+    ).all()
+    return sorted(claimed, key=lambda task: (task.run_at, task.number))
+
+
+def hold(session: Session, task: Task) -> None:
+    """Returns if this worker still has the task, and keeps it from being taken over until the transaction ends.
+
+    Raises ClaimLost else: a worker that was stopped and comes back late changes nothing.
+    """
+    held = session.execute(_mine(task).values(claimed_by=task.claimed_by).returning(Task.number)).first()
+    if held is None:
+        raise ClaimLost(task.id)
+
+
+def renew(session: Session, worker: str, *, now: datetime) -> None:
+    """Every claim of this worker runs for another CLAIM."""
+    session.execute(
+        update(Task)
+        .where(Task.claimed_by == worker, Task.state == TaskState.ACTIVE)
+        .values(claimed_until=now + CLAIM)
+    )
+
+
+def complete(session: Session, task: Task, result: dict[str, Any] | None, *, now: datetime) -> None:
+    _finish(session, task, state=TaskState.COMPLETED, progress=100, result=result, finished_at=now)
+
+
+def fail(session: Session, task: Task, code: str, message: str, *, now: datetime) -> None:
+    _finish(session, task, state=TaskState.FAILED, error_code=code, error=message, finished_at=now)
+
+
+def put_back(session: Session, task: Task, *, run_at: datetime, counted: bool, error: str | None = None) -> None:
+    """The task is pending again; `counted=False` gives the attempt back (it only waited for something).
+
+    A coalescing task that finds its successor already pending is done: the successor does its work.
+    """
+    successor = exists().where(
+        Task.kind == task.kind, Task.once_key == task.once_key, Task.state == TaskState.PENDING
+    )
+    if task.once_key is not None and session.scalar(select(successor)):
+        _finish(session, task, state=TaskState.COMPLETED, finished_at=run_at)
+        return
+    attempts = task.attempts if counted else task.attempts - 1
+    _finish(session, task, state=TaskState.PENDING, run_at=run_at, attempts=attempts, error=error)
+
+
+def _finish(session: Session, task: Task, **values: Any) -> None:
+    done = session.execute(
+        _mine(task).values(claimed_by=None, claimed_until=None, **values).returning(Task.number)
+    ).first()
+    if done is None:
+        raise ClaimLost(task.id)
+
+
+def _mine(task: Task) -> Any:
+    return update(Task).where(
+        Task.number == task.number,
+        Task.state == TaskState.ACTIVE,
+        Task.claimed_by == task.claimed_by,
+        Task.fence == task.fence,
+    )
+
+
+def queues_with_due_work(session: Session, *, now: datetime) -> list[str]:
+    """Queues with a task that is due or whose worker is gone."""
+    return list(
+        session.scalars(
+            select(Task.queue)
+            .where(
+                or_(
+                    and_(Task.state == TaskState.PENDING, Task.run_at <= now),
+                    and_(Task.state == TaskState.ACTIVE, Task.claimed_until < now),
+                )
+            )
+            .distinct()
+        )
+    )
+
+
+def remove_finished(session: Session, *, before: datetime, limit: int = 1000) -> int:
+    """Deletes up to `limit` tasks that ended before then, and says how many."""
+    ended = (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED)
+    old = select(Task.number).where(Task.state.in_(ended), Task.finished_at < before).limit(limit)
+    return len(session.execute(delete(Task).where(Task.number.in_(old)).returning(Task.number)).all())

@@ -1,0 +1,67 @@
+"""Threads: a pull request or issue as we last knew it, and what we have written on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.assignments import Holder
+from storage.database import Base, Id, new_id
+
+
+class ThreadState(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+    MERGED = "merged"
+
+
+class Thread(Base):
+    __tablename__ = "threads"
+    __table_args__ = (UniqueConstraint("repository_id", "number"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    repository_id: Mapped[str] = mapped_column(ForeignKey("repositories.id"))
+    number: Mapped[int]
+    type: Mapped[str]  # HolderType.PR or HolderType.ISSUE
+    title: Mapped[str]
+    url: Mapped[str]  # for people
+    author: Mapped[str]
+    author_is_bot: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[str] = mapped_column(default=ThreadState.OPEN)
+    draft: Mapped[bool] = mapped_column(default=False)
+    base_ref: Mapped[str | None]
+    head_ref: Mapped[str | None]
+    head_sha: Mapped[str | None]
+    head_repository: Mapped[str | None]  # None: a fork that is gone
+    labels: Mapped[list[str]] = mapped_column(default=list)
+    updated_at: Mapped[datetime]  # GitHub's: older news is not taken
+    comment_id: Mapped[int | None] = mapped_column(BigInteger)  # our sticky comment
+    comment_digest: Mapped[str | None]  # of what it says
+    created_at: Mapped[datetime]
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(self.repository_id, self.type, str(self.number))
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == ThreadState.OPEN
+
+
+def find(session: Session, repository_id: str, number: int) -> Thread | None:
+    return session.scalars(
+        select(Thread)
+        .where(Thread.repository_id == repository_id, Thread.number == number)
+        .execution_options(populate_existing=True)
+    ).first()
+
+
+def of_holder(session: Session, holder: Holder) -> Thread | None:
+    """The thread of a holder that the bot made; None for users, custom holders and threads we never saw."""
+    if not holder.id.isdecimal():
+        return None
+    thread = find(session, holder.repository_id, int(holder.id))
+    return thread if thread is not None and thread.type == holder.type else None

@@ -1,0 +1,165 @@
+"""Waiting tickets: one queue a pool, one ticket a holder, first come first served within a class."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, func, or_, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storage.assignments import NO_DOMAIN, Holder
+from storage.database import Base, Id
+
+HUMAN_CLASS = 0
+BOT_CLASS = 1
+
+
+class TicketState(StrEnum):
+    WAITING = "waiting"
+    PAUSED = "paused"  # a draft: keeps its place
+    SERVED = "served"
+    LEFT = "left"
+
+
+class Ticket(Base):
+    __tablename__ = "tickets"
+    __table_args__ = (
+        Index(
+            "uq_tickets_holder",
+            "repository_id",
+            "holder_type",
+            "holder_id",
+            "domain",
+            unique=True,
+            postgresql_where=text("state IN ('waiting', 'paused')"),
+            sqlite_where=text("state IN ('waiting', 'paused')"),
+        ),
+        Index("ix_tickets_queue", "pool_id", "state", "priority", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)  # the order
+    pool_id: Mapped[str] = mapped_column(ForeignKey("pools.id"))
+    repository_id: Mapped[str] = mapped_column(ForeignKey("repositories.id"))
+    holder_type: Mapped[str]
+    holder_id: Mapped[str]
+    domain: Mapped[str] = mapped_column(default=NO_DOMAIN)
+    priority: Mapped[int] = mapped_column(default=HUMAN_CLASS)
+    state: Mapped[str] = mapped_column(default=TicketState.WAITING)
+    requested_by: Mapped[str]
+    hours: Mapped[float | None]
+    is_immortal: Mapped[bool] = mapped_column(default=False)
+    extra: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    joined_at: Mapped[datetime]
+    gives_up_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None]
+    assignment_id: Mapped[str | None] = mapped_column(Id)
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(self.repository_id, self.holder_type, self.holder_id, self.domain)
+
+
+OPEN = (TicketState.WAITING, TicketState.PAUSED)
+
+
+def find_open(session: Session, holder: Holder) -> Ticket | None:
+    return session.scalars(
+        select(Ticket).where(
+            Ticket.repository_id == holder.repository_id,
+            Ticket.holder_type == holder.type,
+            Ticket.holder_id == holder.id,
+            Ticket.domain == holder.domain,
+            Ticket.state.in_(OPEN),
+        )
+    ).first()
+
+
+def all_open(session: Session, holder: Holder) -> list[Ticket]:
+    """The holder's open tickets in every domain, held alone until the transaction ends."""
+    return list(
+        session.scalars(
+            select(Ticket)
+            .where(
+                Ticket.repository_id == holder.repository_id,
+                Ticket.holder_type == holder.type,
+                Ticket.holder_id == holder.id,
+                Ticket.state.in_(OPEN),
+            )
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def in_line(session: Session, pool_id: str) -> list[Ticket]:
+    """Who waits for the pool, the next to be served first."""
+    return list(
+        session.scalars(
+            select(Ticket)
+            .where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING)
+            .order_by(Ticket.priority, Ticket.id)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def open_of_pool(session: Session, pool_id: str) -> list[Ticket]:
+    """Every ticket of the pool that waits or is paused."""
+    return list(session.scalars(select(Ticket).where(Ticket.pool_id == pool_id, Ticket.state.in_(OPEN))))
+
+
+def open_of_repository(session: Session, repository_id: str) -> list[Ticket]:
+    return list(
+        session.scalars(select(Ticket).where(Ticket.repository_id == repository_id, Ticket.state.in_(OPEN)))
+    )
+
+
+def first(session: Session, pool_id: str) -> Ticket | None:
+    """Whose turn is next, held alone until the transaction ends; who is just leaving is waited for."""
+    return session.scalars(
+        select(Ticket)
+        .where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING)
+        .order_by(Ticket.priority, Ticket.id)
+        .limit(1)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+
+
+def number_waiting(session: Session, pool_id: str) -> int:
+    return (
+        session.scalar(
+            select(func.count()).where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING)
+        )
+        or 0
+    )
+
+
+def anybody_waits(session: Session, pool_id: str) -> bool:
+    return bool(
+        session.scalar(
+            select(select(Ticket.id).where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING).exists())
+        )
+    )
+
+
+def position(session: Session, ticket: Ticket) -> int:
+    """The ticket's place in line, 1 for the next to be served."""
+    ahead = session.scalar(
+        select(func.count()).where(
+            Ticket.pool_id == ticket.pool_id,
+            Ticket.state == TicketState.WAITING,
+            or_(
+                Ticket.priority < ticket.priority,
+                (Ticket.priority == ticket.priority) & (Ticket.id < ticket.id),
+            ),
+        )
+    )
+    return 1 + (ahead or 0)
+
+
+def overdue(session: Session, *, now: datetime) -> list[Ticket]:
+    return list(session.scalars(select(Ticket).where(Ticket.state.in_(OPEN), Ticket.gives_up_at <= now)))

@@ -1,0 +1,81 @@
+"""The world of the tests: real databases, one simulated GitHub, one simulated provider, a clock that stands still."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage import schema
+from storage.database import Database
+from tests.provider import Clock
+from tests.services import PostgresMissing, PostgresServer
+from tests.world import World
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL with a database `template` at the newest schema."""
+    try:
+        server = PostgresServer.start()
+    except PostgresMissing as missing:
+        pytest.skip(str(missing))
+    server.create_database("template")
+    _make_schema(server.url("template"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    _make_schema(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    shutil.copy(sqlite_template, tmp_path / "greenroom.db")
+    return f"sqlite:///{tmp_path / 'greenroom.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = f"test_{abs(hash(request.node.nodeid)):x}"
+    yield postgres_server.create_database(name, template="template")
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database at the newest schema; every test that asks for it runs on both kinds."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def world(database_url: str, tmp_path: Path, clock: Clock) -> Iterator[World]:
+    """Greenroom between a simulated GitHub and a simulated provider, on both databases."""
+    world = World(database_url, tmp_path, clock)
+    yield world
+    world.close()
+
+
+def _make_schema(url: str) -> None:
+    database = Database(url)
+    schema.upgrade(database)
+    database.dispose()
