@@ -1,0 +1,312 @@
+"""The part of GitHub's REST API that Greenroom calls, as strict as GitHub about who may do what."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import jwt
+from flask import Blueprint, Flask, Response, g, jsonify, redirect, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from demo import github_payloads as payloads
+from demo.github_state import Comment, Installation, PullRequest, Repository, Thread
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from demo.github import SimulatedGitHub
+
+GITHUB = "simulated.github"
+LONGEST_BODY = 65536
+
+Item = TypeVar("Item")
+
+
+class Refused(Exception):
+    def __init__(self, status: int, message: str, **details: Any) -> None:
+        self.status = status
+        self.body = {"message": message, **details, "documentation_url": "https://docs.github.com/rest"}
+
+
+app_api = Blueprint("app", __name__)
+# GitHub answers by id under /repositories what it answers by name under /repos.
+repository_api = Blueprint("repository", __name__)
+
+
+def answer(github: "SimulatedGitHub", environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    """The REST API of one simulated GitHub, as a WSGI application."""
+    environ[GITHUB] = github
+    return api(environ, start_response)
+
+
+def simulated() -> "SimulatedGitHub":
+    github: SimulatedGitHub = request.environ[GITHUB]
+    return github
+
+
+# The App
+
+
+@app_api.before_request
+def authenticate_app() -> None:
+    """https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app"""
+    now = simulated().clock().timestamp()
+    try:
+        claims = jwt.decode(
+            bearer(), simulated().public_key, ["RS256"], options={"verify_exp": False, "verify_iat": False}
+        )
+        issued, expires = claims["iat"], claims["exp"]
+    except (jwt.InvalidTokenError, KeyError):
+        raise Refused(401, "A JSON web token could not be decoded") from None
+    if claims.get("iss") != simulated().app.id:
+        raise Refused(401, "Integration not found")
+    if issued > now:
+        raise Refused(401, "'Issued at' claim ('iat') must be an Integer representing the time that it was issued")
+    if expires <= now:
+        raise Refused(401, "'Expiration time' claim ('exp') must be a numeric value representing the future time")
+    if expires > now + 600:
+        raise Refused(401, "'Expiration time' claim ('exp') is too far in the future")
+
+
+@app_api.get("/app")
+def show_app() -> payloads.Json:
+    return payloads.app(simulated().app)
+
+
+@app_api.post("/app/installations/<int:installation_id>/access_tokens")
+def create_token(installation_id: int) -> tuple[payloads.Json, int]:
+    installation = simulated().installations.get(installation_id)
+    if installation is None:
+        raise Refused(404, "Not Found")
+    refuse_suspended(installation)
+    token, expires_at = simulated().issue_token(installation, timedelta(hours=1))
+    return {
+        "token": token,
+        "expires_at": payloads.stamp(expires_at),
+        "permissions": installation.permissions,
+        "repository_selection": "selected",
+    }, 201
+
+
+def bearer() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() not in ("bearer", "token"):
+        raise Refused(401, "Requires authentication")
+    return token
+
+
+def refuse_suspended(installation: Installation) -> None:
+    if installation.suspended_at:
+        raise Refused(403, "This installation has been suspended")
+
+
+# A repository
+
+
+@repository_api.url_value_preprocessor
+def take_repository(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    values = values or {}
+    if "repository_id" in values:
+        g.asked_name = None
+        g.repository = simulated().repository_by_id(values.pop("repository_id"))
+    else:
+        g.asked_name = f"{values.pop('owner')}/{values.pop('name')}"
+        g.repository = simulated().repositories.get(g.asked_name)
+
+
+@repository_api.before_request
+def authenticate_installation() -> AnyResponse | None:
+    issued = simulated().tokens.get(bearer())
+    if issued is None or issued.expires_at <= simulated().clock():
+        raise Refused(401, "Bad credentials")
+    refuse_suspended(issued.installation)
+    g.installation = issued.installation
+    if g.repository is None and g.asked_name and (renamed := simulated().formerly(g.asked_name)):
+        return moved_to(renamed)
+    if g.repository not in g.installation.repositories:
+        raise Refused(404, "Not Found")
+    return None
+
+
+def moved_to(repository: Repository) -> AnyResponse:
+    """https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects"""
+    address = request.url.replace(f"/repos/{g.asked_name}", f"/repositories/{repository.id}", 1)
+    return redirect(address, 301 if request.method == "GET" else 307)
+
+
+def allow(level: str, *permissions: str) -> None:
+    granted = {g.installation.permissions.get(permission) for permission in permissions}
+    if not granted & ({"read", "write"} if level == "read" else {"write"}):
+        raise Refused(403, "Resource not accessible by integration")
+
+
+def find_thread(number: int, level: str) -> Thread:
+    """An issue or a pull request, which this installation may read or write."""
+    thread: Thread | None = g.repository.threads.get(number)
+    if thread is None:
+        raise Refused(404, "Not Found")
+    allow(level, "pull_requests" if isinstance(thread, PullRequest) else "issues")
+    return thread
+
+
+def find_comment(comment_id: int, level: str) -> Comment:
+    threads: list[Thread] = list(g.repository.threads.values())
+    for comment in (comment for thread in threads for comment in thread.comments):
+        if comment.id == comment_id:
+            find_thread(comment.thread.number, level)
+            return comment
+    raise Refused(404, "Not Found")
+
+
+def told(comment: Comment) -> payloads.Json:
+    return payloads.comment(comment, simulated().app)
+
+
+def paged(items: Sequence[Item]) -> Sequence[Item]:
+    """The page that was asked for; the answer's Link header tells the next and the last one."""
+    size = min(request.args.get("per_page", 30, int), 100)
+    page = request.args.get("page", 1, int)
+    last = max(1, -(-len(items) // size))
+    if page < last:
+        g.link = f"{link(page + 1, 'next')}, {link(last, 'last')}"
+    return items[(page - 1) * size : page * size]
+
+
+def link(page: int, rel: str) -> str:
+    query = "&".join(f"{name}={value}" for name, value in {**request.args, "page": page}.items())
+    return f'<{request.base_url}?{query}>; rel="{rel}"'
+
+
+@repository_api.after_request
+def add_links(answer: Response) -> Response:
+    if "link" in g:
+        answer.headers["Link"] = g.link
+    return answer
+
+
+@repository_api.get("/pulls")
+def list_pull_requests() -> Response:
+    allow("read", "pull_requests")
+    wanted = request.args.get("state", "open")
+    pulls = [thread for thread in list(g.repository.threads.values()) if isinstance(thread, PullRequest)]
+    pulls = [pull for pull in pulls if wanted in ("all", pull.state)]
+    newest_first = request.args.get("direction", "desc") == "desc"
+    pulls.sort(key=lambda pull: pull.number, reverse=newest_first)
+    return jsonify([payloads.pull_request_in_list(pull) for pull in paged(pulls)])
+
+
+@repository_api.get("/pulls/<int:number>")
+def show_pull_request(number: int) -> payloads.Json:
+    pull = find_thread(number, "read")
+    if not isinstance(pull, PullRequest):
+        raise Refused(404, "Not Found")
+    return payloads.pull_request(pull)
+
+
+@repository_api.get("/issues/<int:number>")
+def show_issue(number: int) -> payloads.Json:
+    return payloads.issue(find_thread(number, "read"))
+
+
+@repository_api.get("/issues/<int:number>/comments")
+def list_comments(number: int) -> Response:
+    comments = find_thread(number, "read").comments
+    return jsonify([told(comment) for comment in paged(list(comments))])
+
+
+@repository_api.post("/issues/<int:number>/comments")
+def create_comment(number: int) -> tuple[payloads.Json, int]:
+    thread = find_thread(number, "write")
+    if thread.locked:
+        raise Refused(403, "Unable to create comment because issue is locked.")
+    comment = simulated().add_comment(thread, simulated().app.bot, sent_body())
+    return told(comment), 201
+
+
+@repository_api.get("/issues/comments/<int:comment_id>")
+def show_comment(comment_id: int) -> payloads.Json:
+    return told(find_comment(comment_id, "read"))
+
+
+@repository_api.patch("/issues/comments/<int:comment_id>")
+def update_comment(comment_id: int) -> payloads.Json:
+    comment = find_comment(comment_id, "write")
+    simulated().change_comment(comment, simulated().app.bot, sent_body())
+    return told(comment)
+
+
+@repository_api.delete("/issues/comments/<int:comment_id>")
+def delete_comment(comment_id: int) -> tuple[str, int]:
+    simulated().remove_comment(find_comment(comment_id, "write"), simulated().app.bot)
+    return "", 204
+
+
+def sent_body() -> str:
+    body = sent("body")
+    if not body.strip():
+        raise Refused(422, "Validation Failed", errors=[problem("Body cannot be blank")])
+    if len(body) > LONGEST_BODY:
+        raise Refused(422, "Validation Failed", errors=[problem("Body is too long (maximum is 65536 characters)")])
+    return body
+
+
+def problem(message: str) -> payloads.Json:
+    return {"resource": "IssueComment", "code": "unprocessable", "field": "data", "message": message}
+
+
+def sent(field: str) -> str:
+    sent = request.get_json(silent=True)
+    if not isinstance(sent, dict):
+        raise Refused(400, "Problems parsing JSON")
+    if not isinstance(sent.get(field), str):
+        raise Refused(422, f'Invalid request.\n\n"{field}" wasn\'t supplied.')
+    value: str = sent[field]
+    return value
+
+
+@repository_api.get("/issues/comments/<int:comment_id>/reactions")
+def list_reactions(comment_id: int) -> Response:
+    reactions = find_comment(comment_id, "read").reactions
+    return jsonify([payloads.reaction(reaction) for reaction in paged(list(reactions))])
+
+
+@repository_api.post("/issues/comments/<int:comment_id>/reactions")
+def create_reaction(comment_id: int) -> tuple[payloads.Json, int]:
+    comment = find_comment(comment_id, "write")
+    content = sent("content")
+    if content not in payloads.REACTIONS:
+        raise Refused(422, "Validation Failed")
+    for reaction in comment.reactions:
+        if (reaction.author, reaction.content) == (simulated().app.bot, content):
+            return payloads.reaction(reaction), 200
+    return payloads.reaction(simulated().add_reaction(comment, simulated().app.bot, content)), 201
+
+
+@repository_api.delete("/issues/comments/<int:comment_id>/reactions/<int:reaction_id>")
+def delete_reaction(comment_id: int, reaction_id: int) -> tuple[str, int]:
+    comment = find_comment(comment_id, "write")
+    kept = [reaction for reaction in comment.reactions if reaction.id != reaction_id]
+    if kept == comment.reactions:
+        raise Refused(404, "Not Found")
+    comment.reactions = kept
+    return "", 204
+
+
+@repository_api.get("/collaborators/<login>/permission")
+def show_permission(login: str) -> payloads.Json:
+    account = simulated().accounts.get(login)
+    if account is None:
+        raise Refused(404, f"{login} is not a user")
+    role = simulated().role(g.repository, login)
+    return {"permission": role.permission, "role_name": role.name, "user": payloads.account(account)}
+
+
+# One for a process, as it takes a while to make: the simulated GitHub comes with each request.
+api = Flask("simulated-github")
+api.config["PROPAGATE_EXCEPTIONS"] = True
+api.register_blueprint(app_api)
+api.register_blueprint(repository_api, url_prefix="/repos/<owner>/<name>")
+api.register_blueprint(repository_api, url_prefix="/repositories/<int:repository_id>", name="repository_by_id")
+api.register_error_handler(Refused, lambda refused: (refused.body, refused.status))
+api.register_error_handler(HTTPException, lambda _: ({"message": "Not Found"}, 404))

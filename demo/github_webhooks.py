@@ -1,0 +1,94 @@
+"""What the simulated GitHub tells the App: signed deliveries, shaped like GitHub's."""
+
+import hashlib
+import hmac
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from demo import github_payloads as payloads
+from demo.github_payloads import Json
+from demo.github_state import Account, App, Comment, Installation, PullRequest, Repository, Review, Thread
+
+Deliver = Callable[[dict[str, str], bytes], object]
+"""Takes the headers and the body of a delivery to the App, now or later, once or several times."""
+
+
+@dataclass
+class Webhooks:
+    app: App
+    secret: str
+    deliver: Deliver
+    installations: dict[int, Installation]
+
+    def of_thread(self, thread: Thread, action: str, sender: Account, **more: object) -> None:
+        if isinstance(thread, PullRequest):
+            told = {"number": thread.number, "pull_request": payloads.pull_request(thread)}
+            self.of_repository("pull_request", thread.repository, action, sender, **told, **more)
+        else:
+            self.of_repository("issues", thread.repository, action, sender, issue=payloads.issue(thread), **more)
+
+    def of_comment(self, comment: Comment, action: str, sender: Account, **more: object) -> None:
+        told = {"issue": payloads.issue(comment.thread), "comment": payloads.comment(comment, self.app)}
+        self.of_repository("issue_comment", comment.thread.repository, action, sender, **told, **more)
+
+    def of_review(self, pull: PullRequest, review: Review) -> None:
+        told = {"review": payloads.review(pull, review), "pull_request": payloads.pull_request_in_list(pull)}
+        self.of_repository("pull_request_review", pull.repository, "submitted", review.author, **told)
+
+    def of_repository(self, event: str, repository: Repository, action: str, sender: Account, **told: object) -> None:
+        """Where the App is not installed, or its installation is suspended, nothing is sent."""
+        installed = (i for i in list(self.installations.values()) if repository in i.repositories)
+        installation = next(installed, None)
+        if installation is None or installation.suspended_at:
+            return
+        payload = {"action": action, **told, "repository": payloads.repository(repository)}
+        if repository.owner.type == "Organization":
+            payload["organization"] = payloads.organization(repository.owner)
+        payload["sender"] = payloads.account(sender)
+        payload["installation"] = {"id": installation.id, "node_id": f"I_{installation.id}"}
+        self._send(event, payload)
+
+    def of_installation(
+        self, installation: Installation, action: str, sender: Account, repositories: Sequence[Repository] | None = None
+    ) -> None:
+        told: Json = {"installation": payloads.installation(installation, self.app)}
+        if repositories is not None:
+            told["repositories"] = in_short(repositories)
+        self._send("installation", {"action": action, **told, "sender": payloads.account(sender)})
+
+    def of_selection(
+        self, installation: Installation, sender: Account, added: Sequence[Repository], removed: Sequence[Repository]
+    ) -> None:
+        """Repositories were added to an installation, or removed from it."""
+        payload = {
+            "action": "added" if added else "removed",
+            "installation": payloads.installation(installation, self.app),
+            "repository_selection": "selected",
+            "repositories_added": in_short(added),
+            "repositories_removed": in_short(removed),
+            "requester": None,
+            "sender": payloads.account(sender),
+        }
+        self._send("installation_repositories", payload)
+
+    def _send(self, event: str, payload: Json) -> None:
+        """https://docs.github.com/webhooks/webhook-events-and-payloads#delivery-headers"""
+        body = json.dumps(payload).encode()
+        signature = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "GitHub-Hookshot/simulated",
+            "X-GitHub-Delivery": str(uuid.uuid4()),
+            "X-GitHub-Event": event,
+            "X-GitHub-Hook-ID": "1",
+            "X-GitHub-Hook-Installation-Target-ID": self.app.id,
+            "X-GitHub-Hook-Installation-Target-Type": "integration",
+            "X-Hub-Signature-256": f"sha256={signature}",
+        }
+        self.deliver(headers, body)
+
+
+def in_short(repositories: Sequence[Repository]) -> list[Json]:
+    return [payloads.repository_in_short(repository) for repository in repositories]
