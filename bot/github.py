@@ -1,0 +1,332 @@
+"""The dozen calls that Greenroom makes to GitHub, over githubkit, one installation at a time.
+
+Nothing here sleeps and nothing here repeats what might happen twice; bot/github_errors.py draws how a call can fail.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum
+from functools import lru_cache
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+from urllib.parse import quote
+
+import githubkit
+import httpx
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from githubkit.exception import RequestError, RequestFailed
+
+from bot.events import CommentFacts, IssueFacts, PullRequestFacts
+from bot.github_errors import NotConfigured, NotFound, Unauthorized, refused, unanswered, unreadable
+from bot.payload import At, MalformedPayload, Readable
+
+TIMEOUT_SECONDS = 10
+TOKEN_MARGIN = timedelta(minutes=5)
+GATEWAY_ERRORS = {502, 503, 504}
+HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+
+Facts = TypeVar("Facts")
+Reaction = Literal["+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One of GitHub's endpoints, and what an installation must grant for it."""
+
+    method: str
+    path: str
+    permissions: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+    """Whether the same call twice has the effect of one."""
+
+
+# Comments and reactions on issues need `issues`, the same calls on pull requests `pull_requests`:
+# https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+READ_THREADS = {"issues": "read", "pull_requests": "read"}
+WRITE_THREADS = {"issues": "write", "pull_requests": "write"}
+
+CALLS = {
+    "app": Call("GET", "/app"),
+    "access_token": Call("POST", "/app/installations/{installation_id}/access_tokens"),
+    "pull_request": Call("GET", "/repos/{repo}/pulls/{number}", {"pull_requests": "read"}),
+    "open_pull_requests": Call("GET", "/repos/{repo}/pulls", {"pull_requests": "read"}),
+    "issue": Call("GET", "/repos/{repo}/issues/{number}", READ_THREADS),
+    "comments": Call("GET", "/repos/{repo}/issues/{number}/comments", READ_THREADS),
+    "create_comment": Call("POST", "/repos/{repo}/issues/{number}/comments", WRITE_THREADS, repeatable=False),
+    "update_comment": Call("PATCH", "/repos/{repo}/issues/comments/{comment_id}", WRITE_THREADS),
+    # GitHub answers a reaction that is there already with that reaction.
+    "react": Call("POST", "/repos/{repo}/issues/comments/{comment_id}/reactions", WRITE_THREADS),
+    "unreact": Call("DELETE", "/repos/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}", WRITE_THREADS),
+    "permission": Call("GET", "/repos/{repo}/collaborators/{login}/permission", {"metadata": "read"}),
+}
+
+
+class Level(IntEnum):
+    """What someone may do in a repository; a higher level includes the lower ones."""
+
+    NONE = 0
+    READ = 1
+    TRIAGE = 2
+    WRITE = 3
+    MAINTAIN = 4
+    ADMIN = 5
+
+
+LEVELS = {level.name.lower(): level for level in Level}
+
+
+@dataclass(frozen=True)
+class AppCredentials:
+    app_id: str
+    private_key: str = field(repr=False)
+    """PEM text."""
+
+
+@dataclass(frozen=True)
+class Token(Readable):
+    """An installation token, good for an hour. As long as GitHub likes, and with dots in it."""
+
+    value: Annotated[str, At("token")] = field(repr=False)
+    expires_at: datetime
+
+
+class TokenStore(Protocol):
+    """Where all processes keep the one token of each installation."""
+
+    def load(self, installation_id: int) -> Token | None: ...
+    def save(self, installation_id: int, token: Token) -> None: ...
+    def drop(self, installation_id: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class App(Readable):
+    id: int
+    slug: str
+
+    @property
+    def login(self) -> str:
+        """The author of whatever Greenroom writes."""
+        return f"{self.slug}[bot]"
+
+
+@dataclass(frozen=True)
+class _Created(Readable):
+    id: int
+
+
+@dataclass(frozen=True)
+class _Permission(Readable):
+    permission: str
+    role_name: str = ""
+
+
+class _Client(githubkit.GitHub[githubkit.UnauthAuthStrategy]):
+    """githubkit with one connection pool for all threads, and without an opinion about rate limits."""
+
+    def __init__(self, api_url: str, user_agent: str, transport: httpx.BaseTransport | None) -> None:
+        super().__init__(
+            base_url=api_url,
+            user_agent=user_agent,
+            timeout=TIMEOUT_SECONDS,
+            transport=transport,
+            # It would keep every answer in memory, and repeat a POST after a 5xx.
+            http_cache=False,
+            auto_retry=False,
+        )
+        self._client = self._create_sync_client()
+
+    # Entered with `with`, githubkit's client is seen by that thread alone, and any other
+    # thread makes a client and a TLS context (41 ms) for each of its requests.
+    @contextmanager
+    def get_sync_client(self) -> Iterator[httpx.Client]:
+        yield self._client
+
+    # It knows whole seconds only, and raises ValueError at a Retry-After that is a date.
+    def _check_rate_limit(self, response: object) -> None:
+        pass
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class GitHub:
+    """GitHub as this App sees it. One for a process: it holds the connections, and all threads may share it."""
+
+    def __init__(
+        self,
+        api_url: str,
+        credentials: Callable[[], AppCredentials | None],
+        tokens: TokenStore,
+        clock: Callable[[], datetime],
+        *,
+        transport: httpx.BaseTransport | None = None,
+        user_agent: str = "greenroom",
+    ) -> None:
+        self._client = _Client(api_url, user_agent, transport)
+        self._credentials = credentials
+        self._tokens = tokens
+        self._clock = clock
+        self._apps: dict[str, App] = {}
+        self._minting: dict[int, threading.Lock] = {}
+
+    def close(self) -> None:
+        self._client.close()
+
+    def installation(self, installation_id: int) -> "Installation":
+        return Installation(self, installation_id)
+
+    def app(self) -> App:
+        """This App as GitHub knows it, asked once."""
+        credentials = self._configured()
+        if credentials.app_id not in self._apps:
+            answer = self._send(CALLS["app"], "/app", self._app_jwt(credentials))
+            self._apps[credentials.app_id] = _read(CALLS["app"], answer, App.read)
+        return self._apps[credentials.app_id]
+
+    def send(self, installation_id: int, call: Call, path: str, **content: Any) -> httpx.Response:
+        """The answer to a call as this installation; one refused with 401 is made again, once, with a fresh token."""
+        token = self._token(installation_id)
+        try:
+            return self._send(call, path, token.value, **content)
+        except Unauthorized:
+            return self._send(call, path, self._token(installation_id, refused=token).value, **content)
+
+    def _token(self, installation_id: int, refused: Token | None = None) -> Token:
+        """A token with more than five minutes to live; of all threads that want a new one, one fetches it."""
+        with self._minting.setdefault(installation_id, threading.Lock()):
+            token = self._tokens.load(installation_id)
+            if token is not None and refused is not None and token.value == refused.value:
+                self._tokens.drop(installation_id)
+            elif token is not None and token.expires_at - TOKEN_MARGIN > self._clock():
+                return token
+            token = self._mint(installation_id)
+            self._tokens.save(installation_id, token)
+            return token
+
+    def _mint(self, installation_id: int) -> Token:
+        call = CALLS["access_token"]
+        path = call.path.format(installation_id=installation_id)
+        return _read(call, self._send(call, path, self._app_jwt(self._configured())), Token.read)
+
+    def _configured(self) -> AppCredentials:
+        credentials = self._credentials()
+        if credentials is None:
+            raise NotConfigured("there are no credentials of a GitHub App yet")
+        return credentials
+
+    def _app_jwt(self, credentials: AppCredentials) -> str:
+        """https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app"""
+        now = int(self._clock().timestamp())
+        # A clock that is half a minute ahead of GitHub's must not make the token "issued in the future".
+        claims = {"iss": credentials.app_id, "iat": now - 30, "exp": now + 9 * 60}
+        return jwt.encode(claims, _signing_key(credentials.private_key), algorithm="RS256")
+
+    def _send(self, call: Call, path: str, bearer: str, **content: Any) -> httpx.Response:
+        """The answer to one call; a repeatable one that met a lost connection or a gateway error is made twice."""
+        headers = {**HEADERS, "Authorization": f"Bearer {bearer}"}
+        again = call.repeatable
+        while True:
+            try:
+                return self._client.request(call.method, path, headers=headers, **content).raw_response
+            except RequestFailed as failed:
+                if not again or failed.response.status_code not in GATEWAY_ERRORS:
+                    answer = failed.response.raw_response
+                    raise refused(answer, repeatable=call.repeatable, now=self._clock()) from None
+            except RequestError as lost:
+                if not isinstance(lost.exc, httpx.RequestError):
+                    raise lost.exc from None
+                if not again or not isinstance(lost.exc, httpx.NetworkError | httpx.ProtocolError):
+                    raise unanswered(lost.exc, repeatable=call.repeatable) from None
+            again = False
+
+
+class Installation:
+    """The calls, as one installation of the App. `repo` is `owner/name`; errors are drawn in bot/github_errors.py."""
+
+    def __init__(self, github: GitHub, installation_id: int) -> None:
+        self._github = github
+        self._id = installation_id
+
+    def pull_request(self, repo: str, number: int) -> PullRequestFacts:
+        return self._read("pull_request", PullRequestFacts.read, repo=repo, number=number)
+
+    def open_pull_requests(self, repo: str) -> Iterator[PullRequestFacts]:
+        """All of them, oldest first, so that one opened meanwhile shifts no page."""
+        order = {"state": "open", "sort": "created", "direction": "asc"}
+        return self._pages("open_pull_requests", PullRequestFacts.read_all, order, repo=repo)
+
+    def issue(self, repo: str, number: int) -> IssueFacts:
+        """An issue, or a pull request as an issue."""
+        return self._read("issue", IssueFacts.read, repo=repo, number=number)
+
+    def comments(self, repo: str, number: int) -> Iterator[CommentFacts]:
+        """All comments of an issue or a pull request, oldest first; each page is fetched when it is reached."""
+        return self._pages("comments", CommentFacts.read_all, {}, repo=repo, number=number)
+
+    def create_comment(self, repo: str, number: int, body: str) -> int:
+        """The new comment's id. OutcomeUnknown: look for it in `comments` before making another one."""
+        return self._read("create_comment", _Created.read, {"body": body}, repo=repo, number=number).id
+
+    def update_comment(self, repo: str, comment_id: int, body: str) -> None:
+        """NotFound when someone has deleted it."""
+        self._send("update_comment", json={"body": body}, repo=repo, comment_id=comment_id)
+
+    def react(self, repo: str, comment_id: int, content: Reaction) -> int:
+        """The reaction's id, also when it was there already."""
+        return self._read("react", _Created.read, {"content": content}, repo=repo, comment_id=comment_id).id
+
+    def unreact(self, repo: str, comment_id: int, reaction_id: int) -> None:
+        """The reaction is gone, and it is no error if it was before."""
+        with suppress(NotFound):
+            self._send("unreact", repo=repo, comment_id=comment_id, reaction_id=reaction_id)
+
+    def permission(self, repo: str, login: str) -> Level:
+        """The level in the repository; a custom role counts as the standard level that GitHub tells with it."""
+        try:
+            answer = self._read("permission", _Permission.read, repo=repo, login=login)
+        except NotFound:
+            return Level.NONE
+        return LEVELS.get(answer.role_name) or LEVELS.get(answer.permission, Level.NONE)
+
+    def _send(self, name: str, *, json: Any = None, params: Any = None, **values: object) -> httpx.Response:
+        # Only a repository's name has a slash of its own.
+        quoted = {key: quote(str(value), safe="/" if key == "repo" else "") for key, value in values.items()}
+        path = CALLS[name].path.format_map(quoted)
+        return self._github.send(self._id, CALLS[name], path, json=json, params=params)
+
+    def _read(self, name: str, read: Callable[[Any], Facts], json: Any = None, **values: object) -> Facts:
+        return _read(CALLS[name], self._send(name, json=json, **values), read)
+
+    def _pages(
+        self, name: str, read: Callable[[Any], tuple[Facts, ...]], params: Mapping[str, str], **values: object
+    ) -> Iterator[Facts]:
+        page, more = 1, True
+        while more:
+            answer = self._send(name, params={**params, "per_page": 100, "page": page}, **values)
+            yield from _read(CALLS[name], answer, read)
+            # Its address is not followed: the token goes to the configured API and nowhere else.
+            page, more = page + 1, "next" in answer.links
+
+
+@lru_cache(maxsize=1)
+def _signing_key(pem: str) -> RSAPrivateKey:
+    """Reading a key takes 30 ms, as it is checked; signing with it takes one."""
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPrivateKey):
+        raise NotConfigured("the private key of the GitHub App cannot be read")
+    return key
+
+
+def _read(call: Call, answer: httpx.Response, read: Callable[[Any], Facts]) -> Facts:
+    try:
+        return read(answer.json())
+    except (ValueError, MalformedPayload) as error:
+        raise unreadable(answer, error, repeatable=call.repeatable) from None

@@ -1,0 +1,126 @@
+"""What it means when GitHub does not do what it was asked to.
+
+GitHubError
+├── NotConfigured     there are no App credentials yet, or the private key cannot be read
+├── Unauthorized      refused even with a fresh token: wrong key, wrong App id, or a clock that is off
+├── Forbidden         a permission is missing, or the installation is suspended
+├── NotFound          not there, or not for us to see; GitHub tells both alike
+├── Invalid           GitHub understood it and refused it, with a sentence
+├── RateLimited       nothing before `retry_at`
+├── Unavailable       it did not work, and the same call may be made again at any time
+└── OutcomeUnknown    it may have happened or not: look before repeating it
+"""
+
+from datetime import datetime, timedelta
+
+import httpx
+
+SECONDARY_LIMIT_PAUSE = 60
+LONGEST_PAUSE = 24 * 3600
+
+
+class GitHubError(Exception):
+    """The message says what was asked, and GitHub's own words; never a token, a key or a body."""
+
+
+class NotConfigured(GitHubError):
+    pass
+
+
+class Unauthorized(GitHubError):
+    pass
+
+
+class Forbidden(GitHubError):
+    pass
+
+
+class NotFound(GitHubError):
+    pass
+
+
+class Invalid(GitHubError):
+    pass
+
+
+class RateLimited(GitHubError):
+    def __init__(self, message: str, retry_at: datetime) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class Unavailable(GitHubError):
+    pass
+
+
+class OutcomeUnknown(GitHubError):
+    pass
+
+
+def refused(answer: httpx.Response, *, repeatable: bool, now: datetime) -> GitHubError:
+    """The error for an answer that is no success."""
+    words = _words(answer)
+    message = f"{_about(answer)} {words}"
+    status = answer.status_code
+    if status in (403, 429) and (retry_at := _retry_at(answer, words, now)):
+        return RateLimited(message, retry_at)
+    if status >= 500:
+        return _broken(message, repeatable)
+    kinds = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: NotFound}
+    return kinds.get(status, Invalid)(message)
+
+
+def unanswered(error: httpx.RequestError, *, repeatable: bool) -> GitHubError:
+    """The error for a request that got no answer."""
+    message = f"{error.request.method} {error.request.url.path}: {type(error).__name__}"
+    reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    return _broken(message, repeatable or not reached)
+
+
+def unreadable(answer: httpx.Response, error: Exception, *, repeatable: bool) -> GitHubError:
+    """The error for an answer that is a success, but truncated or of another shape than GitHub documents."""
+    return _broken(f"{_about(answer)} with an answer that cannot be read: {error}", repeatable)
+
+
+def _broken(message: str, repeatable: bool) -> GitHubError:
+    return Unavailable(message) if repeatable else OutcomeUnknown(message)
+
+
+def _retry_at(answer: httpx.Response, words: str, now: datetime) -> datetime | None:
+    """When GitHub's rate limits allow the next call; None when the refusal has another reason.
+
+    https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
+    """
+    headers = answer.headers
+    pause: float = SECONDARY_LIMIT_PAUSE
+    if "retry-after" in headers:
+        pause = _seconds(headers["retry-after"], pause)
+    elif headers.get("x-ratelimit-remaining") == "0":
+        pause = _seconds(headers.get("x-ratelimit-reset", ""), now.timestamp() + pause) - now.timestamp()
+    elif answer.status_code == 403 and "rate limit" not in words.lower():
+        return None
+    return now + timedelta(seconds=min(max(pause, 1), LONGEST_PAUSE))
+
+
+def _seconds(text: str, otherwise: float) -> float:
+    return int(text) if text.isdecimal() and len(text) < 12 else otherwise
+
+
+def _about(answer: httpx.Response) -> str:
+    return f"{answer.request.method} {answer.request.url.path}: {answer.status_code}"
+
+
+def _words(answer: httpx.Response) -> str:
+    """GitHub's sentence, and what it says about each field; a proxy's page is left out."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return answer.reason_phrase
+    problems = body.get("errors")
+    details = [
+        problem.get("message") if isinstance(problem, dict) else problem
+        for problem in (problems if isinstance(problems, list) else [])
+    ]
+    return ": ".join(str(part) for part in (body.get("message"), *details) if part)
