@@ -94,14 +94,17 @@ def test_a_second_start_is_instant_from_anywhere(checkout: Checkout) -> None:
 def test_a_changed_lock_file_is_set_up_again(checkout: Checkout) -> None:
     checkout.add_python("python3")
     checkout.start("--help")
-    with (checkout.root / "requirements.lock").open("a") as lock:
-        lock.write("# changed\n")
+    checkout.change_lock()
     assert "Setting up (requirements changed" in checkout.start("--help").stderr
     assert checkout.start("--help").stderr == ""
 
 
-def test_an_interrupted_set_up_is_made_anew(checkout: Checkout) -> None:
+@pytest.mark.parametrize("set_up_before", [False, True])
+def test_an_interrupted_set_up_is_made_anew(checkout: Checkout, set_up_before: bool) -> None:
     checkout.add_python("python3")
+    if set_up_before:
+        checkout.start("--help")
+        checkout.change_lock()
     failed = checkout.start("--help", PIP_EXIT="1")
     assert failed.returncode != 0
     assert "Setting up failed" in failed.stderr
@@ -118,7 +121,9 @@ def test_a_checkout_that_was_moved_is_set_up_again(checkout: Checkout) -> None:
     checkout.add_python("python3")
     checkout.start("--help")
     checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
-    assert checkout.start("up").stdout == checkout.ran("up")
+    moved = checkout.start("up")
+    assert moved.stdout == checkout.ran("up")
+    assert "Setting up (first run" in moved.stderr
 
 
 def test_two_first_starts_do_not_disturb_each_other(checkout: Checkout) -> None:
