@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from importlib.metadata import version as installed_version
 
 from sqlalchemy.orm import Session
 
@@ -14,6 +13,7 @@ from bot.commands import COMMANDS, Command
 from bot.help import help_text
 from bot.levels import Level
 from bot.look import Look
+from bot.version import VERSION
 from operations import notify, waiting
 from operations.extend import extend as extend_assignment
 from operations.find import find_living, find_or_refuse
@@ -145,7 +145,7 @@ def ping(session: Session, asked: Asked, command: Command) -> str | None:
 
 
 def version(session: Session, asked: Asked, command: Command) -> str | None:
-    return comments.version(installed_version("greenroom"))
+    return comments.version(VERSION)
 
 
 def _named(session: Session, held: list[Assignment], name: str | None) -> list[Assignment]:

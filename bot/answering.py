@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy.orm import Session
 
 from bot import comments
@@ -31,7 +31,7 @@ ENABLED = {verb: spec for verb, spec in COMMANDS.items() if verb in ACTIONS}
 
 DONE, INVALID, REFUSED = "rocket", "confused", "-1"
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
             with session.begin_nested():
                 sentence = _run_one(session, asked, command)
         except (Refused, OperationError) as refused:
-            log.info("command refused comment=%s verb=%s reason=%s", asked.actor.request, command.verb, refused)
+            log.info("command refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
             return REFUSED, [*said, str(refused)]
         if sentence is not None:
             said.append(sentence)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy.orm import Session
 
 from bot.context import Context
@@ -28,7 +28,7 @@ Effect = Callable[[Session, datetime], None]
 
 PERMISSION_REMEMBERED = timedelta(seconds=60)
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Look:
         try:
             present = self.installation(installation_id).pull_request(told.repository.full_name, told.number)
         except (NotFound, Forbidden) as error:
-            log.info("not shown, as told instead: %s", error)
+            log.info("not shown, taken as told", reason=str(error))
             return told
         return present if present.updated_at >= told.updated_at else told
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import logging
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 PATH = "/github/webhook"
 LARGEST_BODY = 25 * 1024 * 1024  # GitHub sends no larger ones
 
-log = logging.getLogger(__name__)
 received = Counter("greenroom_webhooks_total", "Webhooks by event and what became of them", ["event", "outcome"])
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from types import FrameType
 from typing import Any
 
+import structlog
 from redis.exceptions import RedisError
 from rq import SimpleWorker
 
@@ -18,7 +18,7 @@ from storage.queue import QueueName
 
 WITHOUT_REDIS = 1.0  # seconds between two looks at the rows while Redis is away
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 _workers: dict[str, Worker] = {}
 _stopping = threading.Event()
 
@@ -28,7 +28,7 @@ def drain(queue: str) -> None:
     try:
         _workers[queue].drain(_stopping.is_set)
     except StoreUnavailable:
-        log.warning("queue=%s not drained: the database is away", queue)
+        log.warning("not drained, the database is away", queue=queue)
 
 
 def listen(shop: Workshop, queue: QueueName, redis_url: str) -> None:
@@ -45,7 +45,7 @@ def listen(shop: Workshop, queue: QueueName, redis_url: str) -> None:
         try:
             _Listener([rq_queue(queue.value, connection)], connection=connection).work(logging_level="WARNING")
         except RedisError as error:
-            log.warning("queue=%s without Redis: %s", queue, type(error).__name__)
+            log.warning("without Redis", queue=queue.value, reason=type(error).__name__)
             _stopping.wait(WITHOUT_REDIS)
     renewal.end()
 

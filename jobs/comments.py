@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from typing import cast
+
+import structlog
 
 from bot import comments
 from bot.github import Installation, Reaction
@@ -16,7 +17,7 @@ from storage.repositories import Repository
 from storage.tasks import Task
 from storage.threads import Thread
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def refresh(shop: Workshop, task: Task) -> None:
@@ -38,7 +39,7 @@ def refresh(shop: Workshop, task: Task) -> None:
     with shop.step(task) as session:
         row = session.get_one(Thread, thread.id)
         row.comment_id, row.comment_digest = comment_id, digest
-    log.info("comment written thread=%s#%d task=%s", repository.full_name, thread.number, task.id)
+    log.info("comment written", thread=f"{repository.full_name}#{thread.number}", task=task.id)
 
 
 def answer(shop: Workshop, task: Task) -> None:
@@ -67,7 +68,7 @@ def _write_status(shop: Workshop, github: Installation, repository: Repository, 
             github.update_comment(repository.full_name, thread.comment_id, body)
             return thread.comment_id
         except NotFound:
-            log.info("comment was deleted thread=%s#%d", repository.full_name, thread.number)
+            log.info("comment was deleted", thread=f"{repository.full_name}#{thread.number}")
     marker = comments.STATUS_MARKER.format(holder=thread.holder)
     found = _find(shop, github, repository, thread, marker)
     if found is None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import signal
+import socket
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from croniter import croniter
 from sqlalchemy.orm import Session
 
 from bot.context import Context
 from storage import assignments, deliveries, environments, schedules, tasks
+from storage.database import StoreUnavailable
 from storage.queue import QueueName, enqueue, ring
 
 TICK_SECONDS = 1.0
 LEADER = "cron"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,3 +75,18 @@ def _enqueue_recurring(session: Session, now: datetime) -> None:
 
 def _enqueue(session: Session, kind: str, now: datetime) -> None:
     enqueue(session, kind, queue=QueueName.BATCH, now=now, serial_key=kind, once_key=kind)
+
+
+def keep_time(context: Context) -> None:
+    """Ticks once a second until SIGTERM or SIGINT; a database that is away is tried again."""
+    process = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(TICK_SECONDS):
+        try:
+            tick(context, process)
+        except StoreUnavailable:
+            log.warning("no tick, the database is away")
+    with suppress(StoreUnavailable), context.database.transaction() as session:
+        schedules.resign(session, LEADER, process, now=context.clock())

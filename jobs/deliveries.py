@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
+
+import structlog
 
 from bot.handlers import EVENTS, HANDLERS
 from bot.look import Look
@@ -12,7 +13,7 @@ from jobs.workshop import Workshop
 from storage import deliveries
 from storage.deliveries import Delivery
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def work_delivery(shop: Workshop, delivery: Delivery) -> None:
@@ -26,7 +27,7 @@ def work_delivery(shop: Workshop, delivery: Delivery) -> None:
     except MalformedPayload as malformed:
         with shop.database.transaction() as session:
             deliveries.fail(session, delivery, f"malformed payload: {malformed}", now=shop.clock())
-        log.warning("delivery failed guid=%s event=%s reason=%s", delivery.guid, delivery.event, malformed)
+        log.warning("delivery failed", guid=delivery.guid, of=delivery.event, reason=str(malformed))
         return
     look = Look(shop.context, shop.installation, shop.permissions, trigger=f"delivery:{delivery.guid}")
     effect = HANDLERS[delivery.event, delivery.action](look, event)
@@ -35,4 +36,4 @@ def work_delivery(shop: Workshop, delivery: Delivery) -> None:
         deliveries.hold(session, delivery)
         effect(session, now)
         deliveries.done(session, delivery, now=now)
-    log.info("delivery done guid=%s event=%s action=%s", delivery.guid, delivery.event, delivery.action)
+    log.info("delivery done", guid=delivery.guid, of=delivery.event, action=delivery.action)

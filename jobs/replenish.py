@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import structlog
 
 from jobs.workshop import Workshop
 from operations import expire
@@ -12,7 +12,7 @@ from providers.provider import ProviderError
 from storage import pools
 from storage.tasks import Task
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def replenish(shop: Workshop, task: Task) -> None:
@@ -35,7 +35,7 @@ def replenish(shop: Workshop, task: Task) -> None:
             if seen.key is not None  # others may share the account; theirs are none of our business
         }
     except ProviderError as error:
-        log.warning("pool not listed pool=%s reason=%s", pool.tag, error)
+        log.warning("pool not listed", pool=pool.tag, reason=str(error))
         with shop.step(task) as session:
             pools.end_monitor_run(session, pool_id, run_id, now=shop.clock())
         raise
@@ -49,5 +49,5 @@ def replenish(shop: Workshop, task: Task) -> None:
         offer(session, pool_id, now=now)
         pools.end_monitor_run(session, pool_id, run_id, now=now)
     if reconciled.orphans:
-        log.warning("environments without a row pool=%s names=%s", pool.tag, ",".join(reconciled.orphans))
-    log.info("pool replenished pool=%s changed=%d making=%d", pool.tag, len(reconciled.changed), len(filled.names))
+        log.warning("environments without a row", pool=pool.tag, names=reconciled.orphans)
+    log.info("pool replenished", pool=pool.tag, changed=len(reconciled.changed), making=len(filled.names))

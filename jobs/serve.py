@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+import structlog
 
 from jobs.workshop import Workshop
 from operations import waiting
 from storage.tasks import Task
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def serve(shop: Workshop, task: Task) -> None:
@@ -22,4 +22,4 @@ def serve(shop: Workshop, task: Task) -> None:
             served = waiting.serve(session, ticket.id, request=f"task:{task.id}", now=shop.clock())
         if served is None:
             return
-        log.info("served ticket=%s holder=%s environment=%s", ticket.id, ticket.holder, served.environment.name)
+        log.info("served", ticket=ticket.id, holder=str(ticket.holder), environment=served.environment.name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
+
+import structlog
 
 from jobs.workshop import Workshop
 from operations import environments as life
@@ -16,7 +17,7 @@ from storage.tasks import Task
 BATCH = 100
 KEPT = timedelta(days=7)  # finished tasks and deliveries (contract section 9)
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def sweep(shop: Workshop, task: Task) -> None:
@@ -25,7 +26,7 @@ def sweep(shop: Workshop, task: Task) -> None:
         with shop.step(task) as session:
             expired = expire_past_due(session, now=shop.clock(), limit=BATCH)
         if expired:
-            log.info("expired assignments=%d", expired)
+            log.info("expired", assignments=expired)
         if expired < BATCH:
             break
     now = shop.clock()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+
+import structlog
 
 from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
 from jobs import comments, deliveries, provision, replenish, serve, sweep
@@ -41,7 +42,7 @@ DELIVERY_ATTEMPTS = 10
 OUTSIDE = (GitHubError, ProviderError)
 FINAL = (Forbidden, NotFound, Invalid)  # GitHub will say the same again
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Worker:
@@ -87,10 +88,10 @@ class Worker:
             else:
                 self._run_task(row)
         except ClaimLost:
-            log.warning("taken over by another worker: %s", _name(row))
+            log.warning("taken over by another worker", row=_name(row))
         except StoreUnavailable:
             # Its claim runs out and it is taken up again: nothing can be written down now.
-            log.warning("the database went away at %s", _name(row))
+            log.warning("the database went away", row=_name(row))
 
     def _work_delivery(self, delivery: Delivery) -> None:
         try:
@@ -100,12 +101,12 @@ class Worker:
         except OUTSIDE as error:
             self._put_delivery_back(delivery, error)
         except Exception as bug:
-            log.exception("bug at delivery guid=%s event=%s", delivery.guid, delivery.event)
+            log.exception("bug at a delivery", guid=delivery.guid, of=delivery.event)
             with self._shop.database.transaction() as session:
                 inbox.fail(session, delivery, f"bug: {type(bug).__name__}", now=self._shop.clock())
 
     def _put_delivery_back(self, delivery: Delivery, error: Exception) -> None:
-        log.warning("delivery put back guid=%s attempt=%d reason=%s", delivery.guid, delivery.attempts, error)
+        log.warning("delivery put back", guid=delivery.guid, attempt=delivery.attempts, reason=str(error))
         now = self._shop.clock()
         counted = not isinstance(error, RateLimited)
         with self._shop.database.transaction() as session:
@@ -130,11 +131,11 @@ class Worker:
         except OperationError as refused:
             self._fail_task(task, refused.code, refused.message)
         except Exception as bug:
-            log.exception("bug at task id=%s kind=%s", task.id, task.kind)
+            log.exception("bug at a task", task=task.id, kind=task.kind)
             self._fail_task(task, "INTERNAL", f"bug: {type(bug).__name__}")
 
     def _put_task_back(self, task: Task, error: Exception) -> None:
-        log.warning("task put back id=%s kind=%s attempt=%d reason=%s", task.id, task.kind, task.attempts, error)
+        log.warning("task put back", task=task.id, kind=task.kind, attempt=task.attempts, reason=str(error))
         counted = not isinstance(error, RateLimited)
         final = isinstance(error, FINAL) or (isinstance(error, ProviderError) and error.permanent)
         if final or (counted and task.attempts >= task.max_attempts):
@@ -174,7 +175,7 @@ class Renewal(threading.Thread):
             try:
                 self._worker.renew()
             except StoreUnavailable:
-                log.warning("claims not renewed: the database is away")
+                log.warning("claims not renewed, the database is away")
 
     def end(self) -> None:
         self._ended.set()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -19,7 +19,7 @@ DRAIN = "jobs.bell.drain"  # by name: whoever rings need not load the jobs
 SECONDS_TO_ANSWER = 2
 ENOUGH_WAITING = 2  # rings in a queue that nobody has answered yet; a worker that answers finds every row
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def connect(url: str) -> Redis:
@@ -68,7 +68,7 @@ class Doorbell:
                 try:
                     press(rq_queue(name, connection), name)
                 except RedisError as error:
-                    log.warning("not rung queue=%s reason=%s", name, type(error).__name__)
+                    log.warning("not rung", queue=name, reason=type(error).__name__)
 
 
 def press(queue: Queue, name: str) -> None:

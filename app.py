@@ -1,0 +1,274 @@
+"""Greenroom, wired: settings, database, queue, web, workers, cron, and the command line."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from gunicorn.app.base import BaseApplication
+
+from bot import logs
+from bot.context import Context
+from bot.settings import BadSettings, Settings
+from bot.version import VERSION
+from bot.web import create_app
+from bot.webhooks import WebhookDoor
+from jobs.cron import keep_time
+from jobs.processes import Processes
+from storage import embedded, schema, tokens
+from storage.database import Database, StoreUnavailable
+from storage.doorbell import Doorbell, connect
+from storage.queue import QueueName
+from storage.schema import WrongSchema
+from storage.tokens import Role
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+TOKEN_DAYS = 365
+
+
+@dataclass(frozen=True)
+class Greenroom:
+    """What every process is made from; nothing in it is open yet, so that it can be forked."""
+
+    settings: Settings
+    redis_url: str
+
+    def context(self) -> Context:
+        """A context of this process's own, on a database at the newest schema."""
+        database = Database(self.settings.effective_database_url, ring=Doorbell(self.redis_url).ring)
+        return Context.of(self.settings, database)
+
+    def application(self) -> WSGIApplication:
+        context = self.context()
+        redis = connect(self.redis_url)
+        return WebhookDoor(context, create_app(context, queue_ping=lambda: bool(redis.ping())))
+
+    def serve(self) -> None:
+        Gunicorn(self).run()
+
+    def work(self, queue: QueueName) -> None:
+        # These bring githubkit, 1 s and 40 MB, which only workers pay.
+        from jobs.bell import listen
+        from jobs.workshop import Workshop
+
+        listen(Workshop(self.context()), queue, self.redis_url)
+
+    def keep_time(self) -> None:
+        keep_time(self.context())
+
+    def workers(self) -> dict[str, Callable[[], None]]:
+        """One role for each queue: a worker of two queues can lose a job of RQ's (reference: BLPOP)."""
+
+        def working(queue: QueueName) -> Callable[[], None]:
+            return lambda: self.work(queue)
+
+        return {f"worker {queue}": working(queue) for queue in QueueName}
+
+
+class Gunicorn(BaseApplication):  # type: ignore[misc]
+    """gunicorn, configured from the settings; WEB_CONCURRENCY sets the number of its processes."""
+
+    def __init__(self, greenroom: Greenroom) -> None:
+        self._greenroom = greenroom
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = self._greenroom.settings
+        options: dict[str, Any] = {
+            "bind": f"{settings.host}:{settings.port}",
+            "workers": int(os.environ.get("WEB_CONCURRENCY", "1")),
+            "worker_class": "gthread",
+            "threads": 8,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WSGIApplication:
+        return self._greenroom.application()
+
+
+@contextmanager
+def opened(*, upgrade: bool = False) -> Iterator[Greenroom]:
+    """The Greenroom of this environment: Redis reachable or embedded, the database at the newest schema."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_format, settings.log_level)
+    _prepare_database(settings, upgrade=upgrade)
+    if settings.redis_url is not None:
+        yield Greenroom(settings, settings.redis_url)
+        return
+    redis = embedded.start(settings.data / "redis")
+    try:
+        yield Greenroom(settings, redis.url)
+    finally:
+        redis.stop()
+
+
+def _prepare_database(settings: Settings, *, upgrade: bool) -> None:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.effective_database_url)
+    if upgrade or settings.database_url is None:  # an embedded database has nobody else to upgrade it
+        schema.upgrade(database)
+    schema.require_head(database)
+    database.dispose()
+
+
+class Command(click.Group):
+    """Turns what an operator can mend into one sentence, and never shows a traceback for it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (BadSettings, WrongSchema, embedded.RedisDidNotStart) as error:
+            raise click.ClickException(str(error)) from error
+        except StoreUnavailable as error:
+            raise click.ClickException(f"{error}; check DATABASE_URL") from error
+
+
+@click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="greenroom")
+def main() -> None:
+    """A review environment for every pull request, out of a pool of ready ones."""
+
+
+@main.command()
+def up() -> None:
+    """Web, workers and cron in one terminal, on embedded SQLite and Valkey unless told otherwise."""
+    with opened(upgrade=True) as greenroom:
+        _check_port(greenroom.settings)
+        roles = {"web": greenroom.serve, **greenroom.workers(), "cron": greenroom.keep_time}
+        click.echo(_welcome(greenroom))
+        Processes(roles).run()
+        click.echo("Stopped. Everything is kept; start again with ./greenroom up", err=True)
+
+
+@main.command()
+def web() -> None:
+    """The web process: webhooks, REST, health."""
+    with opened() as greenroom:
+        greenroom.serve()
+
+
+@main.command()
+@click.argument("queue", type=click.Choice([queue.value for queue in QueueName]), required=False)
+def worker(queue: str | None) -> None:
+    """Workers: one process for each queue, or only that of QUEUE."""
+    with opened() as greenroom:
+        if queue is not None:
+            greenroom.work(QueueName(queue))
+        else:
+            Processes(greenroom.workers()).run()
+
+
+@main.command()
+def cron() -> None:
+    """The clock: sweeps and delayed tasks. Run one or more; one leads."""
+    with opened() as greenroom:
+        greenroom.keep_time()
+
+
+@main.group()
+def token() -> None:
+    """Bearer tokens for the REST API."""
+
+
+@token.command("create")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--name", required=True, help="Who or what uses it; shows in the audit log.")
+@click.option("--repository", "repositories", multiple=True, help="Only this one, owner/name; repeatable. Default: all.")
+@click.option("--days", type=click.IntRange(1, 3650), default=TOKEN_DAYS, show_default=True, help="It expires then.")
+def create_token(role: str, name: str, repositories: tuple[str, ...], days: int) -> None:
+    """Print a new token, alone, on stdout. It is shown once and stored as a hash."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_format, settings.log_level)
+    _prepare_database(settings, upgrade=False)
+    context = Context.of(settings, Database(settings.effective_database_url))
+    now = context.clock()
+    with context.database.transaction() as session:
+        _, secret = tokens.create(
+            session,
+            name=name,
+            role=Role(role),
+            repositories=list(repositories) or None,
+            expires_at=now + timedelta(days=days),
+            now=now,
+        )
+    click.echo(secret)
+
+
+@main.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command("upgrade")
+def upgrade_database() -> None:
+    """Bring the schema to the newest revision."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_format, settings.log_level)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.effective_database_url)
+    changed = schema.upgrade(database)
+    click.echo(f"Upgraded to revision {schema.HEAD}" if changed else f"At revision {schema.HEAD} already")
+
+
+def _check_port(settings: Settings) -> None:
+    """Says before anything starts that somebody else listens there."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise click.ClickException(
+                f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): set PORT to a free one"
+            ) from error
+
+
+def _welcome(greenroom: Greenroom) -> str:
+    settings = greenroom.settings
+    database = "PostgreSQL" if "postgres" in settings.effective_database_url else "SQLite"
+    redis = "REDIS_URL" if settings.redis_url else "embedded Valkey"
+    context = greenroom.context()
+    app = context.github_app()
+    context.database.dispose()  # what the children inherit must not be an open connection
+    lines = [
+        f"Greenroom {VERSION} listens on {settings.public_url}",
+        f"  data      {_short(settings.data)} ({database}, {redis})",
+        f"  webhook   {settings.public_url}/github/webhook",
+        f"  REST      {settings.public_url}/sfp/api",
+    ]
+    if app is None:
+        lines += [
+            "",
+            "No GitHub App is connected yet.",
+            "  See it work without one    ./greenroom demo",
+            "  Connect one                README, “Your own GitHub App”",
+        ]
+    lines += [
+        "  A token for REST           ./greenroom token create --role owner --name me",
+        "",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)
+
+
+def _short(path: Path) -> str:
+    try:
+        return f"./{path.relative_to(Path.cwd())}"
+    except ValueError:
+        return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
