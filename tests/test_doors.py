@@ -50,6 +50,10 @@ class Checkout:
         program.write_text(text.format(real=sys.executable))
         program.chmod(0o755)
 
+    def change_lock(self) -> None:
+        with (self.root / "requirements.lock").open("a") as lock:
+            lock.write("# changed\n")
+
     def start(
         self, *arguments: str, script: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
