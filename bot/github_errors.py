@@ -66,6 +66,9 @@ def refused(answer: httpx.Response, *, repeatable: bool, now: datetime) -> GitHu
         return RateLimited(message, retry_at)
     if status >= 500:
         return _broken(message, repeatable)
+    # GitHub says 404 of an App id that it does not know. Read as "uninstalled", it would cost every environment.
+    if words == "Integration not found":
+        return Unauthorized(message)
     kinds = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: NotFound}
     return kinds.get(status, Invalid)(message)
 

@@ -60,7 +60,7 @@ def authenticate_app() -> None:
     except (jwt.InvalidTokenError, KeyError):
         raise Refused(401, "A JSON web token could not be decoded") from None
     if claims.get("iss") != simulated().app.id:
-        raise Refused(401, "Integration not found")
+        raise Refused(404, "Integration not found")
     if issued > now:
         raise Refused(401, "'Issued at' claim ('iat') must be an Integer representing the time that it was issued")
     if expires <= now:

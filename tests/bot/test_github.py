@@ -7,6 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
@@ -22,7 +29,7 @@ from bot.github_errors import (
     Unauthorized,
     Unavailable,
 )
-from demo.github import SimulatedGitHub
+from demo.github import SimulatedGitHub, generated_key, public_half
 from tests.github import WireTo
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -92,6 +99,18 @@ def github(simulated: SimulatedGitHub, tokens: Tokens, clock: Clock, wire: WireT
 @pytest.fixture
 def installed(simulated: SimulatedGitHub, github: GitHub) -> Installation:
     return github.installation(simulated.install("acme", REPO).id)
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | None = None) -> str:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
+
+
+UNFIT_KEYS = {
+    "encrypted": lambda: pem(rsa.generate_private_key(65537, 2048), b"password"),
+    "of another kind": lambda: pem(ec.generate_private_key(ec.SECP256R1())),
+    "public": lambda: public_half(generated_key()),
+}
 
 
 def credentials(simulated: SimulatedGitHub) -> AppCredentials:
@@ -421,6 +440,17 @@ class TestTokens:
     def test_of_an_app_with_the_wrong_key_are_refused(
         self, simulated: SimulatedGitHub, tokens: Tokens, clock: Clock, wire: WireTo
     ) -> None:
+        wrong = AppCredentials(simulated.app.id, pem(rsa.generate_private_key(65537, 2048)))
+        github = GitHub("https://api.github.test", lambda: wrong, tokens, clock, transport=wire)
+
+        with pytest.raises(Unauthorized, match="could not be decoded"):
+            github.installation(1).issue(REPO, 1)
+
+        assert len(simulated.requests) == 1
+
+    def test_of_an_app_with_the_wrong_id_are_refused(
+        self, simulated: SimulatedGitHub, tokens: Tokens, clock: Clock, wire: WireTo
+    ) -> None:
         wrong = AppCredentials("4712", simulated.private_key)
         github = GitHub("https://api.github.test", lambda: wrong, tokens, clock, transport=wire)
 
@@ -439,11 +469,9 @@ class TestTokens:
 
         assert github.app().slug == "greenroom"
 
-    @pytest.mark.parametrize(
-        "key", ["", "not a key", "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----"]
-    )
+    @pytest.mark.parametrize("key", ["", "not a key", "encrypted", "of another kind", "public"])
     def test_need_a_private_key_that_can_be_read(self, tokens: Tokens, clock: Clock, wire: WireTo, key: str) -> None:
-        unreadable = AppCredentials("4711", key)
+        unreadable = AppCredentials("4711", UNFIT_KEYS.get(key, lambda: key)())
         github = GitHub("https://api.github.test", lambda: unreadable, tokens, clock, transport=wire)
 
         with pytest.raises(NotConfigured, match="private key"):

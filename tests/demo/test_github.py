@@ -186,20 +186,20 @@ def app_jwt(github: SimulatedGitHub, **claims: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("claims", "sentence"),
+    ("claims", "status", "sentence"),
     [
-        ({"iss": "1"}, "Integration not found"),
-        ({"iat": int(NOON.timestamp()) + 60}, "'Issued at'"),
-        ({"exp": int(NOON.timestamp()) - 1}, "'Expiration time'"),
-        ({"exp": int(NOON.timestamp()) + 601}, "too far in the future"),
+        ({"iss": "1"}, 404, "Integration not found"),
+        ({"iat": int(NOON.timestamp()) + 60}, 401, "'Issued at'"),
+        ({"exp": int(NOON.timestamp()) - 1}, 401, "'Expiration time'"),
+        ({"exp": int(NOON.timestamp()) + 601}, 401, "too far in the future"),
     ],
 )
 def test_an_app_that_proves_itself_badly_is_refused(
-    github: SimulatedGitHub, claims: dict[str, object], sentence: str
+    github: SimulatedGitHub, claims: dict[str, object], status: int, sentence: str
 ) -> None:
     answer = ask(github, "GET", "/app", app_jwt(github, **claims))
 
-    assert answer.status_code == 401
+    assert answer.status_code == status
     assert sentence in answer.json()["message"]
 
 
