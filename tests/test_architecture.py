@@ -73,12 +73,14 @@ def test_imports_follow_the_arrows() -> None:
     assert against == []
 
 
-def test_nothing_of_ours_is_imported_inside_a_function() -> None:
+def test_no_cycle_is_dodged_by_an_import_inside_a_function() -> None:
+    """Only `app` and what stands outside may: nothing imports them, so there it can only be for a quicker start."""
     hidden = [
         f"{path}:{line} imports {name}"
         for path in sources()
+        if home(path) in ARROWS.keys() - {"app"}
         for name, line in imported_in_functions(parsed(path))
-        if name in {*ARROWS, *OUTSIDE}
+        if name in ARROWS
     ]
     assert hidden == []
 
