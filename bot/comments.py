@@ -95,7 +95,8 @@ def span(delta: timedelta) -> str:
 def answer(asked_by: str, sentences: str, comment_id: int) -> str:
     """A reply to a comment with commands; the marker lets us find it again if GitHub's answer is lost."""
     marker = ANSWER_MARKER.format(comment_id=comment_id)
-    return f"{marker}\n@{asked_by} {sentences}"[:LONGEST]
+    gap = "\n\n" if sentences.startswith("|") else " "  # a table needs a line of its own
+    return f"{marker}\n@{asked_by}{gap}{sentences}"[:LONGEST]
 
 
 def not_permitted(spec: CommandSpec, level: Level) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import IntEnum
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 from urllib.parse import quote
@@ -22,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from githubkit.exception import RequestError, RequestFailed
 
 from bot.events import CommentFacts, IssueFacts, PullRequestFacts
-from bot.github_errors import NotConfigured, NotFound, Unauthorized, refused, unanswered, unreadable
+from bot.github_errors import NotConfigured, NotFound, RateLimited, Unauthorized, refused, unanswered, unreadable
+from bot.levels import Level
 from bot.payload import At, MalformedPayload, Readable
 
 TIMEOUT_SECONDS = 10
@@ -66,17 +66,6 @@ CALLS = {
 }
 
 
-class Level(IntEnum):
-    """What someone may do in a repository; a higher level includes the lower ones."""
-
-    NONE = 0
-    READ = 1
-    TRIAGE = 2
-    WRITE = 3
-    MAINTAIN = 4
-    ADMIN = 5
-
-
 LEVELS = {level.name.lower(): level for level in Level}
 
 
@@ -96,11 +85,15 @@ class Token(Readable):
 
 
 class TokenStore(Protocol):
-    """Where all processes keep the one token of each installation."""
+    """Where all processes keep the one token of each installation.
+
+    `load` raises RateLimited until the time that `pause` was told: no process calls as that installation before.
+    """
 
     def load(self, installation_id: int) -> Token | None: ...
     def save(self, installation_id: int, token: Token) -> None: ...
     def drop(self, installation_id: int) -> None: ...
+    def pause(self, installation_id: int, until: datetime) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -192,9 +185,13 @@ class GitHub:
         """The answer to a call as this installation; one refused with 401 is made again, once, with a fresh token."""
         token = self._token(installation_id)
         try:
-            return self._send(call, path, token.value, **content)
-        except Unauthorized:
-            return self._send(call, path, self._token(installation_id, refused=token).value, **content)
+            try:
+                return self._send(call, path, token.value, **content)
+            except Unauthorized:
+                return self._send(call, path, self._token(installation_id, refused=token).value, **content)
+        except RateLimited as limited:
+            self._tokens.pause(installation_id, limited.retry_at)
+            raise
 
     def _token(self, installation_id: int, refused: Token | None = None) -> Token:
         """A token with more than five minutes to live; of all threads that want a new one, one fetches it."""

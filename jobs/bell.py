@@ -43,7 +43,8 @@ def listen(shop: Workshop, queue: QueueName, redis_url: str) -> None:
     while not _stopping.is_set():
         drain(queue.value)
         try:
-            _Listener([rq_queue(queue.value, connection)], connection=connection).work(logging_level="WARNING")
+            bell = rq_queue(queue.value, connection)
+            _Listener([bell], connection=connection, serializer=bell.serializer).work(logging_level="WARNING")
         except RedisError as error:
             log.warning("without Redis", queue=queue.value, reason=type(error).__name__)
             _stopping.wait(WITHOUT_REDIS)

@@ -4,22 +4,70 @@ from __future__ import annotations
 
 import structlog
 
+from bot.github_errors import GitHubError
+from bot.look import news_of_issue, news_of_pull_request
 from jobs.workshop import Workshop
 from operations import waiting
+from operations.close import close
+from operations.threads import News, take_news
+from storage import decisions, threads
+from storage.assignments import HolderType
+from storage.audit import BOT, Actor
+from storage.decisions import Reason
+from storage.repositories import Repository
 from storage.tasks import Task
+from storage.threads import Thread
+from storage.tickets import Ticket
 
 log = structlog.get_logger(__name__)
 
 
 def serve(shop: Workshop, task: Task) -> None:
-    """Tickets are served, the first first, until nobody waits or nothing is free."""
-    pool_id = task.payload["pool_id"]
+    """Tickets are served, the first first, until nobody waits or nothing is free.
+
+    Before its turn a pull request is read from GitHub once more: one that was closed unnoticed leaves the queue
+    instead, and the next one is served (bot-behaviour 6.1).
+    """
     while True:
         with shop.step(task) as session:
-            ticket = waiting.next_in_line(session, pool_id)
+            ticket = waiting.next_in_line(session, task.payload["pool_id"])
             if ticket is None:
                 return
-            served = waiting.serve(session, ticket.id, request=f"task:{task.id}", now=shop.clock())
-        if served is None:
+            thread = threads.of_holder(session, ticket.holder)
+            repository = session.get_one(Repository, ticket.repository_id)
+        news = None if thread is None else _present(shop, repository, thread)
+        if not _serve_one(shop, task, ticket, repository, news):
             return
-        log.info("served", ticket=ticket.id, holder=str(ticket.holder), environment=served.environment.name)
+
+
+def _serve_one(shop: Workshop, task: Task, ticket: Ticket, repository: Repository, news: News | None) -> bool:
+    """Whether to go on with the next in line."""
+    now, trigger = shop.clock(), f"task:{task.id}"
+    with shop.step(task) as session:
+        if news is not None and not take_news(session, repository, news, now=now).is_open:
+            close(session, ticket.holder, Actor(BOT, request=trigger), now=now)
+            reason, sentence, found = Reason.CLOSED, "It was closed when its turn came", None
+        else:
+            found = waiting.serve(session, ticket.id, request=trigger, now=now)
+            if found is None:
+                return False
+            reason, sentence = Reason.OK, f"{found.environment.name} from pool {found.pool.tag}, after waiting"
+        decisions.record(
+            session, ticket.holder, reason, sentence, operation="serve", actor=BOT, trigger=trigger, now=now
+        )
+    log.info("turn came", ticket=ticket.id, holder=str(ticket.holder), reason=reason)
+    return True
+
+
+def _present(shop: Workshop, repository: Repository, thread: Thread) -> News | None:
+    """The thread as GitHub has it now; None when GitHub does not tell: then what we know counts."""
+    if repository.installation_id is None:
+        return None
+    try:
+        github = shop.installation(repository.installation_id)
+        if thread.type == HolderType.PR:
+            return news_of_pull_request(github.pull_request(repository.full_name, thread.number))
+        return news_of_issue(github.issue(repository.full_name, thread.number))
+    except GitHubError as error:
+        log.info("served as known", thread=f"{repository.full_name}#{thread.number}", reason=str(error))
+        return None

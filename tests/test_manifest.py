@@ -7,7 +7,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from bot.github import CALLS
+from bot.handlers import EVENTS, HANDLERS
 
+# GitHub sends these to every App, without being asked.
+ALWAYS_SENT = {"installation", "installation_repositories"}
 STRENGTH = {"read": 1, "write": 2}
 
 
@@ -23,3 +26,11 @@ def test_it_asks_for_the_permissions_that_the_calls_need(manifest: Any) -> None:
             needed[permission] = max(level, needed.get(permission, level), key=STRENGTH.__getitem__)
 
     assert manifest["default_permissions"] == needed
+
+
+def test_it_asks_for_the_events_that_are_handled(manifest: Any) -> None:
+    assert set(manifest["default_events"]) == {event for event, _ in HANDLERS} - ALWAYS_SENT
+
+
+def test_every_handled_event_can_be_read() -> None:
+    assert {event for event, _ in HANDLERS} == set(EVENTS)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
-from bot.github import CALLS, AppCredentials, GitHub, Installation, Level, Token
+from bot.github import CALLS, AppCredentials, GitHub, Installation, Token
 from bot.github_errors import (
     Forbidden,
     GitHubError,
@@ -29,6 +29,7 @@ from bot.github_errors import (
     Unauthorized,
     Unavailable,
 )
+from bot.levels import Level
 from demo.github import SimulatedGitHub, generated_key, public_half
 from tests.github import WireTo
 
@@ -43,6 +44,7 @@ class Tokens:
     kept: dict[int, Token] = field(default_factory=dict)
     saved: int = 0
     dropped: int = 0
+    paused: dict[int, datetime] = field(default_factory=dict)
 
     def load(self, installation_id: int) -> Token | None:
         return self.kept.get(installation_id)
@@ -54,6 +56,9 @@ class Tokens:
     def drop(self, installation_id: int) -> None:
         del self.kept[installation_id]
         self.dropped += 1
+
+    def pause(self, installation_id: int, until: datetime) -> None:
+        self.paused[installation_id] = until
 
 
 class Clock:
@@ -620,6 +625,16 @@ class TestRateLimits:
 
         with pytest.raises(Forbidden):
             installed.issue(REPO, 1)
+
+
+    def test_are_told_to_all_processes(
+        self, simulated: SimulatedGitHub, installed: Installation, tokens: Tokens
+    ) -> None:
+        simulated.fail("GET", "/issues/1", 403, headers={"Retry-After": "17"})
+
+        self.wait_for(installed)
+
+        assert list(tokens.paused.values()) == [NOON + timedelta(seconds=17)]
 
 
 class TestBrokenAnswers:
