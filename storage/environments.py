@@ -247,5 +247,7 @@ def creation_minutes(session: Session, pool_id: str) -> list[float]:
 
 def in_motion_without_task(session: Session) -> list[Environment]:
     """Environments that the provider should be working on though no live task drives them (a sweep's question)."""
-    driven = select(Task.id).where(Task.serial_key == "environment:" + Environment.id, Task.state.in_(LIVE)).exists()
-    return list(session.scalars(select(Environment).where(Environment.state.in_(IN_MOTION), ~driven)))
+    in_motion = session.scalars(select(Environment).where(Environment.state.in_(IN_MOTION))).all()
+    # Compared here, since SQLite and PostgreSQL write the same UUID differently as text.
+    driven = set(session.scalars(select(Task.once_key).where(Task.kind == "provision", Task.state.in_(LIVE))))
+    return [environment for environment in in_motion if environment.id not in driven]
