@@ -28,7 +28,10 @@ _DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
 
 @dataclass(frozen=True)
 class Wish:
-    """What a caller asks for (contract R1). `hours` None is the pool's default; `extra` is its metadata."""
+    """What a caller asks for (contract R1). `hours` None is the pool's default; `extra` is its metadata.
+
+    Who takes an environment out of the pool itself (contract P12) names its assignment and owns it: `taken_by`.
+    """
 
     holder: Holder
     pool_tag: str | None = None
@@ -38,6 +41,8 @@ class Wish:
     is_immortal: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
     override: bool = False
+    pool_assignment_id: str | None = None
+    taken_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def assign(session: Session, wish: Wish, actor: Actor, *, now: datetime) -> Assi
     handed out: they become ERROR. Refuses with PoolNotFound, NoPoolMatch, or PoolExhausted, which also stands
     for "others wait and there are no more environments than waiters". (Contract section 7, semantics 1–4.)
     """
-    current = assignments.find_active(session, wish.holder)
+    current = _current(session, wish)
     if current is not None and is_past_due(current, now=now):
         expire(session, current, now=now)
         current = None
@@ -93,8 +98,8 @@ def grant(
     if assignment is None:  # another caller was faster with the same holder: what it got is ours too
         environment.state = EnvironmentState.EXPIRED if taken_back else EnvironmentState.AVAILABLE
         session.flush()
-        current = assignments.find_active(session, wish.holder)
-        assert current is not None, "the unique index refused a row that nobody holds"
+        current = _current(session, wish)
+        assert current is not None, "a unique index refused a row that nobody holds"
         return _reuse(session, current, wish, actor, now=now)
     _take_ticket(session, assignment, now=now)
     audit.record(
@@ -112,6 +117,16 @@ def grant(
     )
     notify.thread_of(session, assignment.holder, now=now)
     return Assigned(assignment, environment, pool, is_reused=False)
+
+
+def _current(session: Session, wish: Wish) -> Assignment | None:
+    """What the wish would get again: its own assignment wherever that has gone meanwhile, or its holder's."""
+    if wish.pool_assignment_id is not None:
+        repository_id = wish.holder.repository_id
+        named = assignments.find_by_pool_assignment(session, repository_id, wish.pool_assignment_id)
+        if named is not None:
+            return named
+    return assignments.find_active(session, wish.holder)
 
 
 def metadata_of(holder: Holder, extra: dict[str, Any]) -> dict[str, Any]:
@@ -166,8 +181,11 @@ def _insert(
 ) -> Assignment | None:
     hours = pool.default_expiration_hours if wish.hours is None else wish.hours
     insert = _DIALECTS[session.get_bind().dialect.name].insert(Assignment)
+    assignment_id = new_id()
     statement = insert.values(
-        id=new_id(),
+        id=assignment_id,
+        pool_assignment_id=wish.pool_assignment_id or assignment_id,
+        taken_by=wish.taken_by,
         repository_id=wish.holder.repository_id,
         holder_type=wish.holder.type,
         holder_id=wish.holder.id,

@@ -49,12 +49,14 @@ class SameAssignment(OperationError):
 class AssignmentNotFound(OperationError):
     code = "ASSIGNMENT_NOT_FOUND"
 
-    def __init__(self, holder: Holder, repository: str, last: Assignment | None) -> None:
+    def __init__(
+        self, holder: Holder, repository: str, last: Assignment | None = None, moved_to: Holder | None = None
+    ) -> None:
         super().__init__(
             f"No active assignment for {holder} in {repository}",
             lastStatus=last.status if last else None,
             endedAt=iso_or_none(last.ended_at) if last else None,
-            transitionedTo=last.transitioned_to if last else None,
+            transitionedTo=str(moved_to) if moved_to else None,
         )
 
 
@@ -86,6 +88,7 @@ class EnvironmentInUse(OperationError):
         super().__init__(
             f"Environment is in use by {used_by} until {iso(until)}", usedBy=used_by, inUseUntil=iso(until)
         )
+        self.until = until
 
 
 class PoolNotFound(OperationError):

@@ -52,5 +52,10 @@ def find_living(session: Session, holder: Holder, *, now: datetime) -> Assignmen
 
 
 def not_found(session: Session, holder: Holder) -> AssignmentNotFound:
-    repository = session.get_one(Repository, holder.repository_id)
-    return AssignmentNotFound(holder, repository.full_name, assignments.last_ended(session, holder))
+    """The refusal, telling how the holder's newest assignment left it: ended, or gone to another holder."""
+    name = session.get_one(Repository, holder.repository_id).full_name
+    last = assignments.last_ended(session, holder)
+    moved = assignments.last_transitioned(session, holder)
+    if moved is not None and (last is None or last.assigned_at <= moved.assigned_at):
+        return AssignmentNotFound(holder, name, moved_to=moved.holder)
+    return AssignmentNotFound(holder, name, last)

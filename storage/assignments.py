@@ -70,6 +70,21 @@ class Assignment(Base):
             sqlite_where=text("status = 'active'"),
         ),
         Index(
+            "uq_assignments_pool_assignment",
+            "repository_id",
+            "pool_assignment_id",
+            unique=True,
+            postgresql_where=text("status = 'active'"),
+            sqlite_where=text("status = 'active'"),
+        ),
+        Index(
+            "ix_assignments_transitioned",
+            "repository_id",
+            "transitioned_from",
+            postgresql_where=text("transitioned_from IS NOT NULL"),
+            sqlite_where=text("transitioned_from IS NOT NULL"),
+        ),
+        Index(
             "ix_assignments_due",
             "expires_at",
             postgresql_where=text("status = 'active'"),
@@ -85,6 +100,8 @@ class Assignment(Base):
     domain: Mapped[str] = mapped_column(default=NO_DOMAIN)
     pool_id: Mapped[str] = mapped_column(ForeignKey("pools.id"), index=True)
     environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id"), index=True)
+    pool_assignment_id: Mapped[str] = mapped_column(Id, default=new_id)  # in pool operations: assignmentId
+    taken_by: Mapped[str | None]  # the token or user that took it out of the pool itself, and may give it back
     fence: Mapped[int]  # the environment's when this was granted; a later one makes this stale
     status: Mapped[str] = mapped_column(default=AssignmentStatus.ACTIVE)
     assigned_by: Mapped[str]
@@ -96,7 +113,7 @@ class Assignment(Base):
     in_use_until: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
-    transitioned_to: Mapped[str | None]
+    transitioned_from: Mapped[str | None]  # the holder before the last transition, as "pr-123"
     version: Mapped[int] = mapped_column(default=1)
 
     @property
@@ -138,6 +155,20 @@ def find_active(session: Session, holder: Holder) -> Assignment | None:
     ).first()
 
 
+def find_by_pool_assignment(session: Session, repository_id: str, pool_assignment_id: str) -> Assignment | None:
+    """The active assignment with this pool assignment id, held alone until the transaction ends."""
+    return session.scalars(
+        select(Assignment)
+        .where(
+            Assignment.repository_id == repository_id,
+            Assignment.pool_assignment_id == pool_assignment_id,
+            Assignment.status == AssignmentStatus.ACTIVE,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+
+
 def all_active(session: Session, holder: Holder) -> list[Assignment]:
     """The holder's active assignments in every domain, each held alone until the transaction ends."""
     return list(
@@ -156,6 +187,16 @@ def last_ended(session: Session, holder: Holder) -> Assignment | None:
         select(Assignment)
         .where(_of(holder), Assignment.status != AssignmentStatus.ACTIVE)
         .order_by(Assignment.ended_at.desc(), Assignment.id)
+        .limit(1)
+    ).first()
+
+
+def last_transitioned(session: Session, holder: Holder) -> Assignment | None:
+    """The newest assignment that went from this holder to another."""
+    return session.scalars(
+        select(Assignment)
+        .where(Assignment.repository_id == holder.repository_id, Assignment.transitioned_from == str(holder))
+        .order_by(Assignment.assigned_at.desc(), Assignment.id)
         .limit(1)
     ).first()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -103,6 +103,21 @@ def of_repository(session: Session, repository_id: str) -> list[Pool]:
             .order_by(Pool.created_at, Pool.id)
         )
     )
+
+
+def listed(
+    session: Session, *, seen: Collection[str] | None, repository: str | None = None, tag: str | None = None
+) -> list[tuple[Pool, Repository]]:
+    """Pools with their repositories, the oldest first; `seen` are the repositories' names in lower case, None all."""
+    wanted = select(Pool, Repository).join(Repository, Repository.id == Pool.repository_id)
+    if seen is not None:
+        wanted = wanted.where(Repository.name_key.in_(seen))
+    if repository is not None:
+        wanted = wanted.where(Repository.name_key == repository.lower())
+    if tag is not None:
+        wanted = wanted.where(Pool.tag == tag)
+    rows = session.execute(wanted.where(Pool.deleted_at.is_(None)).order_by(Pool.created_at, Pool.id))
+    return [(pool, its_repository) for pool, its_repository in rows]
 
 
 def to_monitor(session: Session) -> list[str]:

@@ -385,6 +385,8 @@ def upgrade() -> None:
         sa.Column("domain", sa.String(), nullable=False),
         sa.Column("pool_id", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("environment_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("pool_assignment_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("taken_by", sa.String(), nullable=True),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("assigned_by", sa.String(), nullable=False),
@@ -396,7 +398,7 @@ def upgrade() -> None:
         sa.Column("in_use_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("end_reason", sa.String(), nullable=True),
-        sa.Column("transitioned_to", sa.String(), nullable=True),
+        sa.Column("transitioned_from", sa.String(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["environment_id"], ["environments.id"], name="fk_assignments_environment_id"),
         sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name="fk_assignments_pool_id"),
@@ -420,6 +422,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_assignments_pool_id", "assignments", ["pool_id"], unique=False)
     op.create_index(
+        "ix_assignments_transitioned",
+        "assignments",
+        ["repository_id", "transitioned_from"],
+        unique=False,
+        postgresql_where=sa.text("transitioned_from IS NOT NULL"),
+        sqlite_where=sa.text("transitioned_from IS NOT NULL"),
+    )
+    op.create_index(
         "uq_assignments_environment",
         "assignments",
         ["environment_id"],
@@ -431,6 +441,14 @@ def upgrade() -> None:
         "uq_assignments_holder",
         "assignments",
         ["repository_id", "holder_type", "holder_id", "domain"],
+        unique=True,
+        postgresql_where=sa.text("status = 'active'"),
+        sqlite_where=sa.text("status = 'active'"),
+    )
+    op.create_index(
+        "uq_assignments_pool_assignment",
+        "assignments",
+        ["repository_id", "pool_assignment_id"],
         unique=True,
         postgresql_where=sa.text("status = 'active'"),
         sqlite_where=sa.text("status = 'active'"),
