@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from operations import environments as life
@@ -34,7 +35,10 @@ def create_pool(
     pool = Pool(repository_id=repository.id, tag=tag, created_at=now, updated_at=now, **values)
     _check_bounds(pool)
     session.add(pool)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as error:  # another caller made it at this very moment
+        raise PoolExists(tag, repository.full_name) from error
     audit.record(session, "pool.created", pool.id, actor, now=now, repository_id=repository.id, tag=tag)
     return pool
 

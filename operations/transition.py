@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from operations import notify
@@ -34,11 +35,7 @@ def transition(
         expire(session, held, now=now)
     elif held is not None:
         raise TargetAlreadyAssigned(target, session.get_one(Environment, held.environment_id).name)
-    assignment.holder_type, assignment.holder_id = target.type, target.id
-    previous = {"previousAssignment": {"type": source.type, "id": source.id}}
-    assignment.extra = {**metadata_of(target, {}), **previous, **extra}
-    assignment.version += 1
-    session.flush()
+    _move(session, assignment, target, extra)
     audit.record(
         session,
         "assignment.transitioned",
@@ -52,3 +49,19 @@ def transition(
     notify.thread_of(session, source, now=now)
     notify.thread_of(session, target, now=now)
     return assignment
+
+
+def _move(session: Session, assignment: Assignment, target: Holder, extra: dict[str, Any]) -> None:
+    """Refuses with TargetAlreadyAssigned if the target was given an environment at this very moment."""
+    source = assignment.holder
+    previous = {"previousAssignment": {"type": source.type, "id": source.id}}
+    try:
+        with session.begin_nested():
+            assignment.holder_type, assignment.holder_id = target.type, target.id
+            assignment.transitioned_from = str(source)
+            assignment.extra = {**metadata_of(target, {}), **previous, **extra}
+            assignment.version += 1
+    except IntegrityError as error:
+        held = assignments.find_active(session, target)
+        assert held is not None, "the unique index refused a holder that holds nothing"
+        raise TargetAlreadyAssigned(target, session.get_one(Environment, held.environment_id).name) from error

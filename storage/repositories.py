@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ForeignKey, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.database import Base, Id, new_id
+
+_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 class Repository(Base):
@@ -42,10 +45,10 @@ def register(session: Session, full_name: str, *, now: datetime) -> Repository:
     found = find(session, full_name)
     if found is not None:
         return found
-    repository = Repository(full_name=full_name, name_key=full_name.lower(), created_at=now)
-    session.add(repository)
-    session.flush()
-    return repository
+    insert = _DIALECTS[session.get_bind().dialect.name].insert(Repository)
+    values = {"full_name": full_name, "name_key": full_name.lower(), "archived": False, "created_at": now}
+    session.execute(insert.values(id=new_id(), **values).on_conflict_do_nothing())  # two may be first at once
+    return session.scalars(select(Repository).where(Repository.name_key == full_name.lower())).one()
 
 
 def of_installation(session: Session, installation_id: int) -> list[Repository]:
