@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from storage.assignments import Holder
 from storage.database import Base, Id, new_id
 
+MOST_DIGITS = 9  # more fit no column, and GitHub numbers no thread so
+
 
 class ThreadState(StrEnum):
     OPEN = "open"
@@ -61,7 +63,7 @@ def find(session: Session, repository_id: str, number: int) -> Thread | None:
 
 def of_holder(session: Session, holder: Holder) -> Thread | None:
     """The thread of a holder that the bot made; None for users, custom holders and threads we never saw."""
-    if not holder.id.isdecimal():
+    if not holder.id.isdecimal() or len(holder.id) > MOST_DIGITS:
         return None
     thread = find(session, holder.repository_id, int(holder.id))
     return thread if thread is not None and thread.type == holder.type else None
