@@ -4,11 +4,11 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import IntEnum
 from types import MappingProxyType
 
 from bot import mistakes
 from bot.arguments import HOUR, Argument, Kind, Misread, Target, read
+from bot.levels import Level
 from bot.markdown import Line, spoken
 
 MOST_COMMANDS = 5
@@ -17,16 +17,6 @@ ALIASES = frozenset(
     ("extend", "assign", "unassign", "transition", "status", "lock", "unlock", "pin", "unpin", "why"),
 )
 """The commands that need no /env before them."""
-
-
-class Level(IntEnum):
-    """A permission in a repository, as GitHub names its roles."""
-
-    READ = 1
-    TRIAGE = 2
-    WRITE = 3
-    MAINTAIN = 4
-    ADMIN = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from bot.arguments import Target
-from bot.commands import ALIASES, COMMANDS, Command, Level, Parsed, parse
+from bot.commands import ALIASES, COMMANDS, Command, Parsed, parse
+from bot.levels import Level
 
 EXTEND = Command(1, "extend", duration=timedelta(hours=24))
 REPLY_HEADER = "On Mon, 6 Jan 2025 at 10:00, Alice <alice@example.com> wrote:"

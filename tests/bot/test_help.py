@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from bot.commands import COMMANDS, Level
+from bot.commands import COMMANDS
 from bot.help import help_text
+from bot.levels import Level
 
 
 def test_has_a_row_for_every_command() -> None:
