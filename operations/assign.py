@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from operations import notify
 from operations.end import EndReason, end
-from operations.errors import PoolNotFound
+from operations.errors import PoolExhausted, PoolNotFound
 from operations.exhausted import exhausted
 from operations.expire import expire, is_past_due
 from operations.match import match
@@ -68,8 +68,14 @@ def assign(session: Session, wish: Wish, actor: Actor, *, now: datetime) -> Assi
     if current is not None and not wish.override:
         return _reuse(session, current, wish, actor, now=now)
     pool = resolve(session, wish)
-    _let_waiters_first(session, pool, wish.holder, now=now)
-    return grant(session, pool, wish, actor, now=now, replaced=current)
+    try:
+        _let_waiters_first(session, pool, wish.holder, now=now)
+        return grant(session, pool, wish, actor, now=now, replaced=current)
+    except PoolExhausted:
+        served = _current(session, wish) if current is None else None
+        if served is None:
+            raise
+        return _reuse(session, served, wish, actor, now=now)  # its turn in the queue came while this looked
 
 
 def resolve(session: Session, wish: Wish) -> Pool:
@@ -87,7 +93,6 @@ def grant(
 ) -> Assigned:
     """An environment of the pool is claimed and the holder's assignment made, in this order, in one transaction."""
     environment = environments.claim_again(session, pool.id, wish.holder, now=now)
-    taken_back = environment is not None
     environment = environment or _claim_with_credentials(session, pool, actor, now=now)
     if environment is None:
         raise exhausted(session, pool, now=now)
@@ -96,10 +101,11 @@ def grant(
             actor=actor, now=now)  # fmt: skip
     assignment = _insert(session, pool, environment, wish, actor, now=now)
     if assignment is None:  # another caller was faster with the same holder: what it got is ours too
-        environment.state = EnvironmentState.EXPIRED if taken_back else EnvironmentState.AVAILABLE
+        environment.state = EnvironmentState.EXPIRED if environment.expired_at else EnvironmentState.AVAILABLE
         session.flush()
         current = _current(session, wish)
         assert current is not None, "a unique index refused a row that nobody holds"
+        _take_ticket(session, current, now=now)
         return _reuse(session, current, wish, actor, now=now)
     _take_ticket(session, assignment, now=now)
     audit.record(
