@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -46,6 +46,7 @@ from demo.github_wire import Fault, LoggedRequest, Wire
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+GRANTABLE = {"metadata", "issues", "pull_requests", "checks", "contents", "deployments", "members"}  # as far as we know
 PERMISSIONS = {"metadata": "read", "issues": "write", "pull_requests": "write"}
 EVENTS = ("pull_request", "issues", "issue_comment", "pull_request_review", "repository")
 STANDARD_ROLES = {
@@ -71,6 +72,8 @@ class SimulatedGitHub:
         self.repositories: dict[str, Repository] = {}
         self.installations: dict[int, Installation] = {}
         self.tokens: dict[str, IssuedToken] = {}
+        self.client_secret = secrets.token_hex(20)
+        self._manifest_codes: dict[str, datetime] = {}
         self._ids = count(100_001)
         self.admin = self._account("admin")
         makers, bot = self._account("greenroom-makers", "Organization"), self._account(f"{slug}[bot]", "Bot")
@@ -118,7 +121,25 @@ class SimulatedGitHub:
         """GitHub forgets every installation token before its time."""
         self.tokens.clear()
 
-    # Accounts and installations
+    # The App, accounts and installations
+
+    def create_app(self, manifest: Mapping[str, Any]) -> str:
+        """Somebody has the App made out of a manifest; the code that goes to its redirect_url, good for an hour.
+
+        Refuses with ValueError, as GitHub would on its page, a manifest that lacks something or wants too much.
+        """
+        missing = {"url", "hook_attributes", "redirect_url"} - manifest.keys()
+        unknown = manifest.get("default_permissions", {}).keys() - GRANTABLE
+        if missing or unknown or "url" not in manifest["hook_attributes"]:
+            raise ValueError(f"no such App: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        code = secrets.token_hex(20)
+        self._manifest_codes[code] = self.clock() + timedelta(hours=1)
+        return code
+
+    def take_manifest_code(self, code: str) -> bool:
+        """Whether the code is good; it never is again."""
+        expires_at = self._manifest_codes.pop(code, None)
+        return expires_at is not None and self.clock() < expires_at
 
     def install(self, account: str, *repositories: str, permissions: Mapping[str, str] = PERMISSIONS) -> Installation:
         """The App is installed for repositories of an account, which come into being if they have to."""

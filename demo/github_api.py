@@ -89,6 +89,18 @@ def create_token(installation_id: int) -> tuple[payloads.Json, int]:
     }, 201
 
 
+def convert_manifest(code: str) -> tuple[payloads.Json, int]:
+    """https://docs.github.com/rest/apps/apps#create-a-github-app-from-a-manifest"""
+    if not simulated().take_manifest_code(code):
+        raise Refused(404, "Not Found")
+    secrets = {
+        "client_secret": simulated().client_secret,
+        "webhook_secret": simulated().webhooks.secret,
+        "pem": simulated().private_key,
+    }
+    return {**payloads.app(simulated().app), **secrets}, 201
+
+
 def bearer() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() not in ("bearer", "token"):
@@ -306,6 +318,7 @@ def show_permission(login: str) -> payloads.Json:
 api = Flask("simulated-github")
 api.config["PROPAGATE_EXCEPTIONS"] = True
 api.register_blueprint(app_api)
+api.post("/app-manifests/<code>/conversions")(convert_manifest)  # whoever has the code may
 api.register_blueprint(repository_api, url_prefix="/repos/<owner>/<name>")
 api.register_blueprint(repository_api, url_prefix="/repositories/<int:repository_id>", name="repository_by_id")
 api.register_error_handler(Refused, lambda refused: (refused.body, refused.status))

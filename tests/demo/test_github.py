@@ -318,3 +318,21 @@ def test_it_can_be_served_on_loopback(github: SimulatedGitHub) -> None:
     assert len(thread.comments) == 1
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
+
+
+def test_an_app_is_made_from_a_manifest_once_within_the_hour(github: SimulatedGitHub) -> None:
+    described = {"url": "https://g.test", "hook_attributes": {"url": "https://g.test/hook"}, "redirect_url": "https://g"}
+    with httpx.Client(transport=WireTo(github), base_url="https://api.github.test") as anybody:
+        conversion = f"/app-manifests/{github.create_app(described)}/conversions"
+        assert anybody.post(conversion).json()["pem"] == github.private_key
+        assert anybody.post(conversion).status_code == 404
+        late = f"/app-manifests/{github.create_app(described)}/conversions"
+        github.clock = lambda: NOON + timedelta(hours=1)
+        assert anybody.post(late).status_code == 404
+
+
+@pytest.mark.parametrize("wrong", [{}, {"hook_attributes": {}}, {"default_permissions": {"everything": "write"}}])
+def test_a_manifest_that_github_would_not_take_is_refused(github: SimulatedGitHub, wrong: dict[str, Any]) -> None:
+    good = {"url": "https://g.test", "hook_attributes": {"url": "https://g.test/hook"}, "redirect_url": "https://g"}
+    with pytest.raises(ValueError, match="no such App"):
+        github.create_app({**good, **wrong} if wrong else {})
