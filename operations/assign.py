@@ -105,9 +105,9 @@ def grant(
         session.flush()
         current = _current(session, wish)
         assert current is not None, "a unique index refused a row that nobody holds"
-        _take_ticket(session, current, now=now)
+        take_ticket(session, current, now=now)
         return _reuse(session, current, wish, actor, now=now)
-    _take_ticket(session, assignment, now=now)
+    take_ticket(session, assignment, now=now)
     audit.record(
         session,
         "assignment.created",
@@ -209,7 +209,8 @@ def _insert(
     return session.scalars(statement.returning(Assignment)).first()
 
 
-def _take_ticket(session: Session, assignment: Assignment, *, now: datetime) -> None:
+def take_ticket(session: Session, assignment: Assignment, *, now: datetime) -> None:
+    """Its holder waits no more: the ticket is served by this assignment, however the holder came to it."""
     ticket = tickets.find_open(session, assignment.holder)
     if ticket is not None:
         ticket.state = TicketState.SERVED

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from operations import notify
-from operations.assign import metadata_of
+from operations.assign import metadata_of, take_ticket
 from operations.errors import SameAssignment, TargetAlreadyAssigned
 from operations.expire import expire, is_past_due
 from storage import assignments, audit
@@ -36,6 +36,7 @@ def transition(
     elif held is not None:
         raise TargetAlreadyAssigned(target, session.get_one(Environment, held.environment_id).name)
     _move(session, assignment, target, extra)
+    take_ticket(session, assignment, now=now)
     audit.record(
         session,
         "assignment.transitioned",

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from operations import notify
 from operations.assign import Assigned, Wish, grant, resolve
 from operations.end import replenish_soon, serve_soon
-from operations.errors import PoolExhausted
+from operations.errors import PoolExhausted, PoolNotFound
 from storage import audit, environments, pools, tickets
 from storage.audit import Actor
 from storage.tickets import Ticket, TicketState
@@ -29,9 +29,10 @@ def join(
     The pool is replenished, and whoever is first is served if an environment is there by now. Refuses as
     resolve() does.
     """
-    pool = resolve(session, wish)
-    pools.lock(session, pool.id)
-    waiting = tickets.find_open(session, wish.holder)
+    pool = pools.lock(session, resolve(session, wish).id)
+    if pool.deleted_at is not None:
+        raise PoolNotFound
+    waiting = tickets.lock_open(session, wish.holder)
     if waiting is not None and waiting.pool_id == pool.id:
         return waiting
     if waiting is not None:

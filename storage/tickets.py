@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, func, or_, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Select, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.assignments import NO_DOMAIN, Holder
@@ -66,15 +66,22 @@ OPEN = (TicketState.WAITING, TicketState.PAUSED)
 
 
 def find_open(session: Session, holder: Holder) -> Ticket | None:
-    return session.scalars(
-        select(Ticket).where(
-            Ticket.repository_id == holder.repository_id,
-            Ticket.holder_type == holder.type,
-            Ticket.holder_id == holder.id,
-            Ticket.domain == holder.domain,
-            Ticket.state.in_(OPEN),
-        )
-    ).first()
+    return session.scalars(_open(holder)).first()
+
+
+def lock_open(session: Session, holder: Holder) -> Ticket | None:
+    """The holder's open ticket in exactly its domain, held alone until the transaction ends."""
+    return session.scalars(_open(holder).with_for_update().execution_options(populate_existing=True)).first()
+
+
+def _open(holder: Holder) -> Select[Ticket]:
+    return select(Ticket).where(
+        Ticket.repository_id == holder.repository_id,
+        Ticket.holder_type == holder.type,
+        Ticket.holder_id == holder.id,
+        Ticket.domain == holder.domain,
+        Ticket.state.in_(OPEN),
+    )
 
 
 def all_open(session: Session, holder: Holder) -> list[Ticket]:
@@ -162,4 +169,13 @@ def position(session: Session, ticket: Ticket) -> int:
 
 
 def overdue(session: Session, *, now: datetime) -> list[Ticket]:
-    return list(session.scalars(select(Ticket).where(Ticket.state.in_(OPEN), Ticket.gives_up_at <= now)))
+    """Open tickets past their time, held alone; those that another transaction works on are left to it."""
+    return list(
+        session.scalars(
+            select(Ticket)
+            .where(Ticket.state.in_(OPEN), Ticket.gives_up_at <= now)
+            .order_by(Ticket.id)
+            .with_for_update(skip_locked=True)
+            .execution_options(populate_existing=True)
+        )
+    )
