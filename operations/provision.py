@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from operations.errors import RunInProgress
 from operations.replenish import Filled, fill
-from storage import pools
+from storage import audit, pools
+from storage.audit import Actor
 from storage.pools import RUN_IS_STALE_AFTER, Pool
 
 
-def provision(session: Session, pool: Pool, *, now: datetime) -> Filled:
+def provision(session: Session, pool: Pool, actor: Actor, *, now: datetime) -> Filled:
     """The quota is being filled; the counts are those before the run (contract P11).
 
     Refuses with RunInProgress while another run holds the pool's provision mutex, which is stale after 30 minutes.
@@ -21,4 +22,7 @@ def provision(session: Session, pool: Pool, *, now: datetime) -> Filled:
     started = pool.provision_started_at
     if pool.provision_run_id is not None and started is not None and started > now - RUN_IS_STALE_AFTER:
         raise RunInProgress("provision", pool.provision_run_id)
-    return fill(session, pool, now=now)
+    filled = fill(session, pool, now=now)
+    audit.record(session, "pool.provisioned", pool.id, actor, now=now, repository_id=pool.repository_id,
+                 tag=pool.tag, environments=filled.names)  # fmt: skip
+    return filled

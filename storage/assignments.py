@@ -211,6 +211,14 @@ def lock_of_environment(session: Session, environment_id: str) -> Assignment | N
     ).first()
 
 
+def of_pool(session: Session, pool_id: str) -> dict[str, Assignment]:
+    """The pool's active assignments by the id of their environment."""
+    active = session.scalars(
+        select(Assignment).where(Assignment.pool_id == pool_id, Assignment.status == AssignmentStatus.ACTIVE)
+    )
+    return {assignment.environment_id: assignment for assignment in active}
+
+
 def past_due(session: Session, *, now: datetime, limit: int = 100) -> list[Assignment]:
     """Active assignments whose life has ended, held alone; those another transaction works on are left to it."""
     return list(

@@ -1,0 +1,1 @@
+"""REST under /sfp/api: each operation is declared once, and answers by the contract."""

@@ -1,0 +1,151 @@
+"""The kinds of values that requests and answers carry, each with the sentence that says what it must be."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    Strict,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from operations.times import iso
+from storage.assignments import AssignmentStatus, HolderType
+
+LARGEST_METADATA = 16 * 1024
+
+
+class Fields(BaseModel):
+    """What a request carries: camelCase, nothing taken for what it is not, unknown fields ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore", frozen=True)
+
+
+class Body(Fields):
+    """A JSON object; a field that is null is a field that is not there (contract section 1)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+class Answer(BaseModel):
+    """What we say: fields that are not given a value do not appear."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, frozen=True)
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number, or the length of a text, within these bounds; the refusal names both."""
+
+    low: float
+    high: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        described = handler(schema)
+        low, high = ("minLength", "maxLength") if described.get("type") == "string" else ("minimum", "maximum")
+        return {**described, low: self.low, high: self.high}
+
+    def _check(self, value: float | str) -> float | str:
+        bounds = f"between {self.low:g} and {self.high:g}"
+        if isinstance(value, str) and not self.low <= len(value) <= self.high:
+            raise PydanticCustomError("length", f"must have {bounds} characters")
+        if not isinstance(value, str) and not self.low <= value <= self.high:
+            raise PydanticCustomError("range", f"must be {bounds}")
+        return value
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A text of at most `longest` characters that the pattern fits as a whole; the refusal says it in words."""
+
+    pattern: str
+    words: str
+    longest: int = 255
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^{self.pattern}$", "maxLength": self.longest}
+
+    def _check(self, value: str) -> str:
+        if len(value) > self.longest:
+            raise PydanticCustomError("length", f"must have at most {self.longest} characters")
+        if not re.fullmatch(self.pattern, value):
+            raise PydanticCustomError("pattern", f"must {self.words}")
+        return value
+
+
+def _whole(value: Any) -> Any:
+    """3.0 is an integer, as JSON Schema has it; 3.5 is not, nor is true."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(metadata, ensure_ascii=False).encode()) > LARGEST_METADATA:
+        raise PydanticCustomError("length", f"must be at most {LARGEST_METADATA} bytes of JSON")
+    return metadata
+
+
+def _spoken_boolean(value: str) -> bool:
+    match value.lower():
+        case "true" | "1":
+            return True
+        case "false" | "0":
+            return False
+    raise PydanticCustomError("boolean", "must be true or false")
+
+
+def _spoken_integer(value: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+        raise PydanticCustomError("type", "must be an integer")
+    return int(value)
+
+
+_HEX = "[0-9a-fA-F]"
+
+RepositoryIdentifier = Annotated[
+    str,
+    Matching(r"[a-zA-Z0-9_.-]+/[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)?", "be an owner and a name, as in flxbl-io/sf-core"),
+]
+AssignmentId = Annotated[str, Matching(r"[a-zA-Z0-9@._-]+", "consist of letters, digits and @ . _ -")]
+Domain = Annotated[str, Matching(r"[a-zA-Z0-9._-]+", "consist of letters, digits and . _ -")]
+PoolTag = Annotated[str, Matching(r"[a-z0-9_-]+", "consist of lower-case letters, digits and _ -", longest=63)]
+PoolAssignmentId = Annotated[
+    str,
+    Matching(f"{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}", "be a UUID"),
+    AfterValidator(lambda given: str(UUID(given))),
+]
+AssignmentType = Annotated[HolderType, Strict(False)]
+Status = Annotated[AssignmentStatus, Strict(False)]
+InstanceStatus = Literal["PROVISIONING", "AVAILABLE", "ASSIGNED", "EXPIRED", "ERROR", "REFRESHING", "DELETING"]
+Count = Annotated[int, BeforeValidator(_whole)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+QueryBoolean = Annotated[bool, BeforeValidator(_spoken_boolean)]
+QueryInteger = Annotated[int, BeforeValidator(_spoken_integer)]
+
+Timestamp = Annotated[
+    datetime, PlainSerializer(iso, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+Number = Annotated[float, PlainSerializer(_whole), WithJsonSchema({"type": "number"})]

@@ -1,0 +1,161 @@
+"""Operations declared once: method, path, roles, and everything else in the types of their views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, TypeVar, get_args, get_type_hints
+from urllib.parse import unquote
+
+from flask import Request, Response, g
+from pydantic import TypeAdapter
+
+from bot.api.auth import NOBODY, Caller, authenticate, require_role
+from bot.api.call import AnyCall, Call, Secrets
+from bot.api.errors import MethodNotAllowed, RouteNotFound
+from bot.api.incoming import raw_path, read_body, read_path, read_query
+from bot.context import Context
+from operations import expire
+from operations.errors import OperationError
+from storage import assignments
+from storage.tokens import Role
+
+PREFIX = "/sfp/api"
+EXPIRED_AT_ONCE = 100
+
+View = TypeVar("View", bound=Callable[[Any], Any])
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path. `path`, `query` and `body` are NoneType where the operation takes none."""
+
+    method: str
+    template: str
+    roles: tuple[Role, ...]
+    summary: str
+    refuses: tuple[type[OperationError], ...]
+    status: HTTPStatus
+    view: Callable[[AnyCall], Any]
+    path: type[Any]
+    query: type[Any]
+    body: type[Any]
+    answer: TypeAdapter[Any]
+
+    def __str__(self) -> str:
+        return f"{self.method} {PREFIX}{self.template}"
+
+    @property
+    def segments(self) -> list[str]:
+        return _segments(self.template)
+
+    def values(self, path: Sequence[str]) -> dict[str, str] | None:
+        """What the path gives to the template's parameters; None if it is another path."""
+        own = self.segments
+        if len(own) != len(path) or not all(map(_fits, own, path)):
+            return None
+        return {name[1:-1]: unquote(value) for name, value in zip(own, path, strict=True) if _is_parameter(name)}
+
+    def render(self, result: Any) -> Response:
+        """The answer as JSON; a bare array says how many it has (contract section 1, paging)."""
+        body = self.answer.dump_json(result, by_alias=True, exclude_unset=True)
+        response = Response(body, self.status, mimetype="application/json")
+        if isinstance(result, list):
+            response.headers["X-Total-Count"] = str(len(result))
+        return response
+
+
+class Routes:
+    """The operations of one file. The types of a view say what it takes and gives: Call[path, query, body] → answer."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+
+    def add(
+        self,
+        method: str,
+        template: str,
+        roles: tuple[Role, ...],
+        summary: str,
+        *,
+        refuses: tuple[type[OperationError], ...] = (),
+        status: HTTPStatus = HTTPStatus.OK,
+    ) -> Callable[[View], View]:
+        """Declares the view below as this operation; `refuses` are the refusals that the contract lists for it."""
+
+        def declare(view: View) -> View:
+            hints = get_type_hints(view)
+            path, query, body = get_args(hints["call"])
+            answer: TypeAdapter[Any] = TypeAdapter(hints["return"])
+            self.operations.append(
+                Operation(method, template, roles, summary, refuses, status, view, path, query, body, answer)
+            )
+            return view
+
+        return declare
+
+
+class Api:
+    """Answers requests below PREFIX. Checks come in the order of contract 13.9."""
+
+    def __init__(self, context: Context, operations: Sequence[Operation]) -> None:
+        self._context = context
+        static_first = sorted(operations, key=lambda operation: [*map(_is_parameter, operation.segments)])
+        self._operations = static_first
+
+    def answer(self, request: Request) -> Response:
+        """The operation's answer. Raises an OperationError for everything that is refused."""
+        operation, values = self._find(request.method, raw_path(request))
+        g.operation = str(operation)
+        now = self._context.clock()
+        caller = self._caller(operation, request, now) if operation.roles else NOBODY
+        g.caller = caller.name
+        call = Call(
+            context=self._context,
+            caller=caller,
+            operation=g.operation,
+            request_id=g.request_id,
+            now=now,
+            path=read_path(operation.path, values),
+            query=read_query(operation.query, request),
+            secrets=Secrets(self._context.vault, allowed=caller.may_see_secrets),
+            _body=read_body(operation.body, request),
+        )
+        return operation.render(operation.view(call))
+
+    def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        segments = _segments(path.removeprefix(PREFIX))
+        matches = [(operation, operation.values(segments)) for operation in self._operations]
+        found = [(operation, values) for operation, values in matches if values is not None]
+        if not found or "\0" in unquote(path):
+            raise RouteNotFound(method, path)
+        for operation, values in found:
+            if operation.method == ("GET" if method == "HEAD" else method):
+                return operation, values
+        allowed = {operation.method for operation, _ in found}
+        raise MethodNotAllowed(method, path, sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+
+    def _caller(self, operation: Operation, request: Request, now: datetime) -> Caller:
+        """Who asks, if its role may. What is past its time is expired before anything is looked at (4.5)."""
+        with self._context.database.reading() as session:
+            caller = authenticate(session, request.headers.get("Authorization", ""), now=now)
+            require_role(caller, operation.roles)
+            past_due = assignments.any_past_due(session, now=now)
+        while past_due:
+            with self._context.database.transaction() as session:
+                past_due = expire.expire_past_due(session, now=now, limit=EXPIRED_AT_ONCE) == EXPIRED_AT_ONCE
+        return caller
+
+
+def _segments(path: str) -> list[str]:
+    return path.removesuffix("/").split("/")[1:]
+
+
+def _is_parameter(segment: str) -> bool:
+    return segment.startswith("{")
+
+
+def _fits(own: str, given: str) -> bool:
+    return given != "" if _is_parameter(own) else own == unquote(given)

@@ -1,0 +1,36 @@
+"""What a caller sees: a repository out of its scope is not there (contract section 1, visibility)."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from bot.api.call import AnyCall
+from operations.errors import AssignmentNotFound, PoolNotFound
+from storage import pools, repositories
+from storage.assignments import NO_DOMAIN, Holder
+from storage.pools import Pool
+from storage.repositories import Repository
+
+
+def find_repository(session: Session, call: AnyCall, full_name: str) -> Repository | None:
+    """The repository, unless nothing is known of it or the caller does not see it, which is the same."""
+    return repositories.find(session, full_name) if call.caller.sees(full_name) else None
+
+
+def find_pool(session: Session, call: AnyCall, repository_name: str, tag: str) -> tuple[Pool, Repository]:
+    """The pool with its repository. Refuses with PoolNotFound."""
+    repository = find_repository(session, call, repository_name)
+    pool = pools.find(session, repository.id, tag) if repository is not None else None
+    if repository is None or pool is None:
+        raise PoolNotFound
+    return pool, repository
+
+
+def find_holder(
+    session: Session, call: AnyCall, repository_name: str, type: str, id: str, domain: str | None = None
+) -> Holder:
+    """The key of an assignment. Refuses with AssignmentNotFound in a repository where there can be none."""
+    repository = find_repository(session, call, repository_name)
+    if repository is None:
+        raise AssignmentNotFound(Holder("", type, id), repository_name)
+    return Holder(repository.id, type, id, domain or NO_DOMAIN)
