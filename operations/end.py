@@ -33,7 +33,7 @@ def end(
     """The assignment is over: `returned` makes its environment AVAILABLE, else it is EXPIRED.
 
     Its status becomes released or expired accordingly (contract 4.2). Whoever waits for the pool is served
-    next; an expired environment is replenished, once nobody may take it back.
+    next; an expired environment is replenished, once nobody may take it back or somebody waits.
     """
     environment = environments.lock(session, assignment.environment_id)
     pool = pools.get(session, assignment.pool_id)
@@ -68,7 +68,8 @@ def end(
     )
     offer(session, pool.id, now=now)
     if not returned:
-        replenish_soon(session, pool.id, now=now, run_at=environment.reattach_until)
+        spared_until = None if tickets.anybody_waits(session, pool.id) else environment.reattach_until
+        replenish_soon(session, pool.id, now=now, run_at=spared_until)
     notify.thread_of(session, assignment.holder, now=now)
     return environment
 

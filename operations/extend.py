@@ -70,4 +70,5 @@ def keep_alive(session: Session, assignment: Assignment, floor: timedelta, actor
     """Activity guarantees at least `floor` from now; it is not additive (bot-behaviour 6.2)."""
     if assignment.expires_at is None or assignment.expires_at >= now + floor:
         return
-    extend(session, assignment, (now + floor - assignment.expires_at).total_seconds() / 3600, actor, now=now)
+    missing = now + floor - max(now, assignment.expires_at)
+    extend(session, assignment, missing.total_seconds() / 3600, actor, now=now)
