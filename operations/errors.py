@@ -1,11 +1,12 @@
 """Every refusal: a code of the contract's catalogue (section 3) and a sentence a user can act on.
 
 OperationError
-├── SameAssignment         ├── PoolNotFound          ├── PoolExists
-├── AssignmentNotFound     ├── NoPoolMatch           ├── PoolExhausted
-├── AssignmentExpired      ├── InstanceNotFound      ├── RunInProgress
-├── TargetAlreadyAssigned  ├── OrgNotFound           └── InvalidRequest
-├── AmbiguousAssignment    └── EnvironmentInUse
+├── SameAssignment         ├── PoolNotFound      ├── PoolExists      ├── InvalidRequest
+├── AssignmentNotFound     ├── NoPoolMatch       ├── PoolExhausted   ├── NotSandboxOwner
+├── AssignmentExpired      ├── InstanceNotFound  ├── RunInProgress   ├── SandboxTooYoung
+├── TargetAlreadyAssigned  ├── OrgNotFound       ├── RuleExists      ├── SandboxImmortal
+├── AmbiguousAssignment    ├── RuleNotFound      ├── VersionConflict └── ProviderRefused
+├── EnvironmentInUse       ├── InvalidPattern    └── UnsupportedTarget
 """
 
 from __future__ import annotations
@@ -125,6 +126,77 @@ class NoPoolMatch(OperationError):
     def __init__(self, branch: str | None, domains: list[str], evaluated: list[dict[str, Any]]) -> None:
         named = ", ".join(domains) or "(none)"
         super().__init__(f"No pool matches branch {branch or '(none)'} and domains {named}", evaluated=evaluated)
+
+
+class RuleNotFound(OperationError):
+    code = "RULE_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Rule not found")
+
+
+class RuleExists(OperationError):
+    code = "RULE_EXISTS"
+
+    def __init__(self) -> None:
+        super().__init__("Duplicate rule exists")
+
+
+class InvalidPattern(OperationError):
+    """The sentence is the published one; which field and what it must be is in the details."""
+
+    code = "INVALID_PATTERN"
+
+    def __init__(self, field: str, message: str) -> None:
+        problem = {"field": field, "rule": "pattern", "message": message}
+        super().__init__("Invalid pattern or request data", errors=[problem])
+
+
+class UnsupportedTarget(OperationError):
+    code = "UNSUPPORTED_TARGET"
+
+    def __init__(self, target_type: str) -> None:
+        super().__init__(f"targetType {target_type} is not supported yet", targetType=target_type)
+
+
+class VersionConflict(OperationError):
+    code = "VERSION_CONFLICT"
+
+    def __init__(self, have: int, sent: int) -> None:
+        super().__init__(f"The record changed (version {have}, expected {sent})", version=have, expected=sent)
+
+
+class NotSandboxOwner(OperationError):
+    code = "NOT_SANDBOX_OWNER"
+
+    def __init__(self) -> None:
+        super().__init__("Forbidden - You must own the sandbox or have the owner role")
+
+
+class SandboxTooYoung(OperationError):
+    code = "SANDBOX_TOO_YOUNG"
+
+    def __init__(self, name: str, eligible_at: datetime) -> None:
+        super().__init__(
+            f"Sandbox {name} cannot be deleted before {iso(eligible_at)}", sandboxName=name, eligibleAt=iso(eligible_at)
+        )
+        self.eligible_at = eligible_at
+
+
+class SandboxImmortal(OperationError):
+    code = "SANDBOX_IMMORTAL"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Sandbox {name} never expires; use force", sandboxName=name)
+
+
+class ProviderRefused(OperationError):
+    """What the outside of environments answered instead of doing it; `reason` is stable text."""
+
+    code = "PROVIDER_ERROR"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The provider refused: {reason}", reason=reason)
 
 
 class RunInProgress(OperationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -9,37 +10,49 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from operations.errors import NoPoolMatch
-from storage import pools
+from storage import pools, rules
 from storage.pools import Pool
+from storage.rules import Rule
 
 ANYTHING = "*"
 
 
 @dataclass(frozen=True)
 class Match:
-    """The pool that serves, and what was looked at on the way to it."""
+    """The pool that serves, the rule that leads to it (None: its own patterns do), and what was tried before."""
 
     pool: Pool
+    rule: Rule | None
     evaluated: list[dict[str, Any]]
 
 
-def match(session: Session, repository_id: str, branch: str | None, domains: list[str]) -> Match:
+def match(session: Session, repository_id: str, branch: str | None, domains: Sequence[str]) -> Match:
     """The pool of the repository for this branch and these domains (contract 10.1).
 
-    The pool's own patterns decide: the branch must match, and one of the domains if the pool names any. A pool
-    without patterns serves whatever no other does. Of several the one with the most literal characters wins,
-    then the oldest. Inactive pools are passed over. Refuses with NoPoolMatch, which says why each did not.
+    The rules are tried first, those of higher priority before, then the pools' own patterns. Of equals the one
+    with the most literal characters comes first, then the oldest; so a pool without patterns serves whatever no
+    other does. Where the branch matches, and one of the domains if any are named, the search ends. What is
+    inactive is passed over. Refuses with NoPoolMatch, which says why each did not match.
     """
-    evaluated = []
-    fitting = []
-    for pool in pools.of_repository(session, repository_id):
-        why = _why_not(pool, branch, domains)
-        evaluated.append({"poolTag": pool.tag, "matched": why is None, "why": why})
-        if why is None:
-            fitting.append(pool)
-    if not fitting:
-        raise NoPoolMatch(branch, domains, evaluated)
-    return Match(max(fitting, key=_literal_characters), evaluated)
+    found = pools.of_repository(session, repository_id)
+    by_tag = {pool.tag: pool for pool in found}
+    evaluated: list[dict[str, Any]] = []
+    for rule in in_order(rules.of_repository(session, repository_id)):
+        matched, why = _try_rule(rule, by_tag.get(rule.pool_tag), branch, domains)
+        evaluated.append({"ruleId": rule.id, "matched": matched, "why": why})
+        if matched:
+            return Match(by_tag[rule.pool_tag], rule, evaluated)
+    for pool in sorted(found, key=lambda pool: -_literals(pool.branch_pattern, pool.domain_patterns)):
+        matched, why = _try_pool(pool, pool.branch_pattern, pool.domain_patterns, branch, domains)
+        evaluated.append({"poolTag": pool.tag, "matched": matched, "why": why})
+        if matched:
+            return Match(pool, None, evaluated)
+    raise NoPoolMatch(branch, list(domains), evaluated)
+
+
+def in_order(found: Sequence[Rule]) -> list[Rule]:
+    """The rules, given the oldest first, in the order in which they are tried."""
+    return sorted(found, key=lambda rule: (-rule.priority, -_literals(rule.branch_pattern, rule.domain_patterns)))
 
 
 def matches(pattern: str, value: str) -> bool:
@@ -47,17 +60,32 @@ def matches(pattern: str, value: str) -> bool:
     return fnmatchcase(value, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
-def _why_not(pool: Pool, branch: str | None, domains: list[str]) -> str | None:
-    pattern = pool.branch_pattern or ANYTHING
+def _try_rule(rule: Rule, pool: Pool | None, branch: str | None, domains: Sequence[str]) -> tuple[bool, str]:
+    if not rule.is_active:
+        return False, "the rule is inactive"
+    if pool is None:
+        return False, f"there is no pool {rule.pool_tag}"
+    return _try_pool(pool, rule.branch_pattern, rule.domain_patterns, branch, domains)
+
+
+def _try_pool(
+    pool: Pool, branch_pattern: str | None, domain_patterns: list[str], branch: str | None, domains: Sequence[str]
+) -> tuple[bool, str]:
+    """Whether the patterns lead to the pool, and why or why not."""
+    pattern, shown = branch_pattern or ANYTHING, branch or "(none)"
     if not pool.is_active:
-        return "the pool is inactive"
+        return False, f"the pool {pool.tag} is inactive"
     if pattern != ANYTHING and (branch is None or not matches(pattern, branch)):
-        return f"branch {branch or '(none)'} does not match {pattern}"
-    if pool.domain_patterns and not any(matches(p, domain) for p in pool.domain_patterns for domain in domains):
-        return f"no domain of {', '.join(domains) or '(none)'} matches {', '.join(pool.domain_patterns)}"
-    return None
+        return False, f"branch {shown} does not match {pattern}"
+    if not domain_patterns:
+        return True, f"branch {shown} matches {pattern}"
+    for domain in domains:
+        for domain_pattern in domain_patterns:
+            if matches(domain_pattern, domain):
+                return True, f"branch {shown} matches {pattern} and domain {domain} matches {domain_pattern}"
+    return False, f"no domain of {', '.join(domains) or '(none)'} matches {', '.join(domain_patterns)}"
 
 
-def _literal_characters(pool: Pool) -> int:
-    patterns = [pool.branch_pattern or ANYTHING, *pool.domain_patterns]
-    return sum(len(pattern.replace("*", "")) for pattern in patterns)
+def _literals(branch_pattern: str | None, domain_patterns: list[str]) -> int:
+    """How many characters of the patterns are meant as they stand."""
+    return sum(len(pattern.replace(ANYTHING, "")) for pattern in (branch_pattern or ANYTHING, *domain_patterns))

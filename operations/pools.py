@@ -12,7 +12,7 @@ from operations import environments as life
 from operations import waiting
 from operations.end import EndReason, end, replenish_soon
 from operations.errors import EnvironmentInUse, InvalidRequest, PoolExists
-from storage import assignments, audit, environments, pools, tickets
+from storage import assignments, audit, environments, pools, rules, tickets
 from storage.audit import Actor
 from storage.environments import EnvironmentState
 from storage.pools import Pool
@@ -63,7 +63,7 @@ def update_pool(session: Session, pool: Pool, changes: dict[str, Any], actor: Ac
 
 
 def delete_pool(session: Session, pool: Pool, actor: Actor, *, now: datetime, if_unused: bool = False) -> None:
-    """The pool and all its environments go (contract P4): holders lose theirs, waiters their place.
+    """The pool and all its environments go (contract P4): holders lose theirs, waiters their place, rules their effect.
 
     With `if_unused` it refuses with EnvironmentInUse while anybody holds one.
     """
@@ -77,6 +77,7 @@ def delete_pool(session: Session, pool: Pool, actor: Actor, *, now: datetime, if
     pool.is_active = False
     pool.version += 1
     session.flush()
+    rules.deactivate(session, pool.repository_id, pool.tag, actor.name, now=now)
     for ticket in tickets.open_of_pool(session, pool.id):
         waiting.leave(session, ticket, "the pool was deleted", now=now)
     for environment, assignment in held:

@@ -12,6 +12,7 @@ from storage import (
     locks,
     pools,
     repositories,
+    rules,
     schedules,
     tasks,
     threads,
@@ -22,7 +23,7 @@ from storage.database import Base
 
 __all__ = [
     "answers", "apps", "assignments", "audit", "decisions", "deliveries", "environments", "installations", "locks",
-    "metadata", "pools", "repositories", "schedules", "tasks", "threads", "tickets", "tokens",
+    "metadata", "pools", "repositories", "rules", "schedules", "tasks", "threads", "tickets", "tokens",
 ]  # fmt: skip
 
 metadata = Base.metadata

@@ -272,6 +272,28 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NULL"),
     )
     op.create_table(
+        "rules",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("repository_id", sa.Uuid(as_uuid=False), nullable=False),
+        sa.Column("pool_tag", sa.String(), nullable=False),
+        sa.Column("branch_pattern", sa.String(), nullable=False),
+        sa.Column("domain_patterns", JSON, nullable=False),
+        sa.Column("domain_key", sa.String(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("description", sa.String(), nullable=True),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("updated_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["repository_id"], ["repositories.id"], name="fk_rules_repository_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_rules"),
+    )
+    op.create_index(
+        "uq_rules_same", "rules", ["repository_id", "pool_tag", "branch_pattern", "domain_key"], unique=True
+    )
+    op.create_table(
         "threads",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("repository_id", sa.Uuid(as_uuid=False), nullable=False),
@@ -462,6 +484,7 @@ def downgrade() -> None:
         "environments",
         "answers",
         "threads",
+        "rules",
         "pools",
         "locks",
         "decisions",
