@@ -111,9 +111,8 @@ def archive(session: Session, environment: Environment, *, now: datetime) -> Non
 
 def flag(session: Session, environment: Environment, *, now: datetime) -> None:
     """FLAG_EXPIRED: a person decides what becomes of it."""
-    if not environment.flagged:
-        environment.flagged = True
-        _change(session, environment, EnvironmentState.EXPIRED, "environment.flagged", now=now)
+    environment.flagged = True
+    _change(session, environment, EnvironmentState.EXPIRED, "environment.flagged", now=now)
 
 
 def _change(

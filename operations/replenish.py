@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
@@ -29,6 +31,12 @@ class Observed(StrEnum):
     READY = "ready"
     FAILED = "failed"
     DELETING = "deleting"
+
+
+class Change(Protocol):
+    """What is done about one environment that is held alone."""
+
+    def __call__(self, session: Session, environment: Environment, *, now: datetime) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -56,39 +64,32 @@ def reconcile(session: Session, pool: Pool, inventory: Mapping[str, Observed], *
     What the listing lacks is not offered any more; what it has and no row of ours ever had is reported. What
     another transaction works on is left to the next run.
     """
-    changed = []
-    rows = environments.lock_of_pool(session, pool.id)
-    for environment in rows:
-        if _reconcile_one(session, pool, environment, inventory.get(environment.name), now=now):
-            changed.append(environment.name)
+
+    def repair(environment: Environment) -> Change | None:
+        return _repair(pool, environment, inventory.get(environment.name), now)
+
+    changed = _change_each(session, pool, repair, now=now)
     known = environments.names_ever(session, set(inventory))
     return Reconciled(changed, sorted(set(inventory) - known))
 
 
-def _reconcile_one(
-    session: Session, pool: Pool, environment: Environment, seen: Observed | None, *, now: datetime
-) -> bool:
+def _repair(pool: Pool, environment: Environment, seen: Observed | None, now: datetime) -> Change | None:
     match environment.state:
         case EnvironmentState.PROVISIONING | EnvironmentState.REFRESHING if _stuck(pool, environment, now):
-            life.fail(session, environment, f"Not ready after {STUCK_AFTER} times the average", now=now)
+            return partial(life.fail, why=f"Not ready after {STUCK_AFTER} times the average")
         case EnvironmentState.PROVISIONING | EnvironmentState.REFRESHING | EnvironmentState.DELETING:
-            life.drive(session, environment, now=now)
-            return False
-        case EnvironmentState.ERROR if seen is None and _settled(environment, now):
-            life.archive(session, environment, now=now)
+            return life.drive
+        case EnvironmentState.ERROR if seen is None and _since(environment.failed_at, now) > MISSING_IS_BELIEVED_AFTER:
+            return life.archive
         case EnvironmentState.ERROR if seen is Observed.READY:
-            life.drive(session, environment, now=now)  # the login check is repeated each run
-            return False
-        case EnvironmentState.AVAILABLE | EnvironmentState.EXPIRED if seen is None:
-            life.fail(session, environment, NOT_FOUND, now=now)
+            return life.drive  # the login check is repeated each run
+        case EnvironmentState.AVAILABLE | EnvironmentState.EXPIRED if seen is None and not _new(environment, now):
+            return partial(life.fail, why=NOT_FOUND)
         case EnvironmentState.AVAILABLE if seen is Observed.FAILED:
-            life.fail(session, environment, "The provider reports it as failed", now=now)
+            return partial(life.fail, why="The provider reports it as failed")
         case EnvironmentState.ASSIGNED if seen is None and environment.last_error != NOT_FOUND:
-            environment.last_error = NOT_FOUND
-            session.flush()
-        case _:
-            return False
-    return True
+            return _note_missing
+    return None
 
 
 def age(session: Session, pool: Pool, *, now: datetime) -> list[str]:
@@ -96,44 +97,63 @@ def age(session: Session, pool: Pool, *, now: datetime) -> list[str]:
 
     Assignments past their end of life are expired before (operations/expire.py).
     """
+    return _change_each(session, pool, lambda environment: _next_step(session, pool, environment, now), now=now)
+
+
+def _next_step(session: Session, pool: Pool, environment: Environment, now: datetime) -> Change | None:
+    match environment.state:
+        case EnvironmentState.AVAILABLE if _kept_too_long(pool, environment, now):
+            return _expire
+        case EnvironmentState.EXPIRED if not _spared(session, pool, environment, now=now):
+            return _strategy(pool, environment, now)
+        case EnvironmentState.ERROR if _failed_for_good(pool, environment, now):
+            return life.start_deletion
+    return None
+
+
+def _strategy(pool: Pool, environment: Environment, now: datetime) -> Change | None:
+    match pool.strategy:
+        case Strategy.FLAG_EXPIRED if not environment.flagged:
+            return life.flag
+        case Strategy.AUTO_REFRESH_EXPIRED if _may_be_removed(environment, now):
+            return life.start_refresh
+        case Strategy.DELETE_EXPIRED if _may_be_removed(environment, now):
+            return life.start_deletion
+    return None
+
+
+def _change_each(
+    session: Session, pool: Pool, decide: Callable[[Environment], Change | None], *, now: datetime
+) -> list[str]:
+    """The names of those that were changed.
+
+    It is decided without a lock, so that handing out goes on beside a run over a large pool, and once more with it.
+    What another transaction holds is passed over: nothing here waits for an unassign that waits for the pool.
+    """
     changed = []
-    for environment in environments.lock_of_pool(session, pool.id):
-        if _age_one(session, pool, environment, now=now):
+    for environment in environments.of_pool(session, pool.id):
+        if decide(environment) is None or not environments.lock_if_free(session, environment):
+            continue
+        change = decide(environment)
+        if change is not None:
+            change(session, environment, now=now)
+        if change is not None and change is not life.drive:
             changed.append(environment.name)
     return changed
 
 
-def _age_one(session: Session, pool: Pool, environment: Environment, *, now: datetime) -> bool:
-    match environment.state:
-        case EnvironmentState.AVAILABLE if _kept_too_long(pool, environment, now):
-            environment.state = EnvironmentState.EXPIRED
-            environment.expired_at = now
-            environment.fence += 1
-            session.flush()
-            audit.record(session, "environment.expired", environment.id, SWEEP, now=now,
-                         environment=environment.name, fence=environment.fence)  # fmt: skip
-        case EnvironmentState.EXPIRED:
-            return _apply_strategy(session, pool, environment, now=now)
-        case EnvironmentState.ERROR if _failed_for_good(pool, environment, now):
-            life.start_deletion(session, environment, now=now)
-        case _:
-            return False
-    return True
+def _note_missing(session: Session, environment: Environment, *, now: datetime) -> None:
+    environment.last_error = NOT_FOUND
+    session.flush()
 
 
-def _apply_strategy(session: Session, pool: Pool, environment: Environment, *, now: datetime) -> bool:
-    if _spared(session, pool, environment, now=now):
-        return False
-    match pool.strategy:
-        case Strategy.FLAG_EXPIRED:
-            life.flag(session, environment, now=now)
-        case Strategy.AUTO_REFRESH_EXPIRED if _may_be_removed(environment, now):
-            life.start_refresh(session, environment, now=now)
-        case Strategy.DELETE_EXPIRED if _may_be_removed(environment, now):
-            life.start_deletion(session, environment, now=now)
-        case _:
-            return False
-    return True
+def _expire(session: Session, environment: Environment, *, now: datetime) -> None:
+    environment.state = EnvironmentState.EXPIRED
+    environment.expired_at = now
+    environment.fence += 1
+    session.flush()
+    audit.record(session, "environment.expired", environment.id, SWEEP, now=now,
+                 environment=environment.name, fence=environment.fence)  # fmt: skip
 
 
 def fill(session: Session, pool: Pool, *, now: datetime) -> Filled:
@@ -168,21 +188,25 @@ def _begin(session: Session, pool: Pool, *, now: datetime) -> Environment:
 def _stuck(pool: Pool, environment: Environment, now: datetime) -> bool:
     minutes = pool.average_creation_minutes
     average = timedelta(minutes=minutes) if minutes else DEFAULT_CREATION
-    return environment.requested_at is not None and now - environment.requested_at > STUCK_AFTER * average
+    return _since(environment.requested_at, now) > STUCK_AFTER * average
 
 
-def _settled(environment: Environment, now: datetime) -> bool:
-    return environment.failed_at is not None and now - environment.failed_at > MISSING_IS_BELIEVED_AFTER
+def _new(environment: Environment, now: datetime) -> bool:
+    """Made after the listing was taken, or so shortly before that it may not be listed yet."""
+    return environment.ready_at is not None and now - environment.ready_at <= MISSING_IS_BELIEVED_AFTER
 
 
 def _kept_too_long(pool: Pool, environment: Environment, now: datetime) -> bool:
-    kept = timedelta(days=pool.days_to_keep_available)
-    return environment.available_at is not None and now - environment.available_at > kept
+    return _since(environment.available_at, now) > timedelta(days=pool.days_to_keep_available)
 
 
 def _failed_for_good(pool: Pool, environment: Environment, now: datetime) -> bool:
     deletes = pool.strategy in (Strategy.AUTO_REFRESH_EXPIRED, Strategy.DELETE_EXPIRED)
-    return deletes and environment.failed_at is not None and now - environment.failed_at > ERROR_IS_DELETED_AFTER
+    return deletes and _since(environment.failed_at, now) > ERROR_IS_DELETED_AFTER
+
+
+def _since(at: datetime | None, now: datetime) -> timedelta:
+    return timedelta() if at is None else now - at
 
 
 def _may_be_removed(environment: Environment, now: datetime) -> bool:

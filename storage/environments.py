@@ -96,20 +96,15 @@ def of_pool(session: Session, pool_id: str, *states: str) -> list[Environment]:
     )
 
 
-def lock_of_pool(session: Session, pool_id: str) -> list[Environment]:
-    """The pool's environments, held alone; those that another transaction holds are passed over.
-
-    Passing over is what keeps a replenishing run from waiting for an unassign that waits for the pool.
-    """
-    return list(
-        session.scalars(
-            select(Environment)
-            .where(Environment.pool_id == pool_id, Environment.state != EnvironmentState.ARCHIVED)
-            .order_by(Environment.created_at, Environment.name)
-            .with_for_update(skip_locked=True)
-            .execution_options(populate_existing=True)
-        )
-    )
+def lock_if_free(session: Session, environment: Environment) -> bool:
+    """Whether it could be held alone until the transaction ends, without waiting; its row is then read anew."""
+    held = session.scalars(
+        select(Environment)
+        .where(Environment.id == environment.id)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).first()
+    return held is not None
 
 
 def names_ever(session: Session, names: set[str]) -> set[str]:
