@@ -7,40 +7,22 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from croniter import croniter
 from sqlalchemy.orm import Session
 
 from bot.context import Context
 from storage import assignments, deliveries, environments, schedules, tasks
 from storage.database import StoreUnavailable
 from storage.queue import QueueName, enqueue, ring
+from storage.schedules import SCHEDULE
 
 TICK_SECONDS = 1.0
 LEADER = "cron"
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Recurring:
-    kind: str
-    pattern: str  # five fields, UTC
-    description: str
-
-
-SCHEDULE: Mapping[str, Recurring] = {
-    "global-pool-monitor": Recurring(
-        "monitor", "*/30 * * * *", "Global pool monitoring job that monitors all active pools"
-    ),
-    "sweep": Recurring("sweep", "* * * * *", "Ends what is past due and repairs what was missed"),
-    "clean": Recurring("clean", "17 * * * *", "Removes tasks and deliveries that ended more than seven days ago"),
-}
 
 
 def tick(context: Context, process: str) -> bool:
@@ -67,8 +49,7 @@ def _ring_for_due_rows(session: Session, now: datetime) -> None:
 def _enqueue_recurring(session: Session, now: datetime) -> None:
     last = schedules.last_runs(session)
     for name, recurring in SCHEDULE.items():
-        due: datetime = croniter(recurring.pattern, now).get_prev(datetime)
-        if name not in last or last[name] < due:
+        if name not in last or last[name] < recurring.last_due(now):
             schedules.ran(session, name, at=now)
             _enqueue(session, recurring.kind, now)
 

@@ -207,6 +207,13 @@ def begin_monitor_run(session: Session, pool_id: str, *, now: datetime) -> str |
     return run_id if taken else None
 
 
+def is_any_monitored(session: Session, *, now: datetime) -> bool:
+    """Whether a monitor run goes on in any pool."""
+    fresh = Pool.monitor_started_at >= now - RUN_IS_STALE_AFTER
+    running = select(Pool.id).where(Pool.monitor_run_id.is_not(None), fresh)
+    return bool(session.scalar(select(running.exists())))
+
+
 def end_monitor_run(session: Session, pool_id: str, run_id: str, *, now: datetime) -> None:
     """Gives the mutex back, if this run still holds it."""
     session.execute(

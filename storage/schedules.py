@@ -1,9 +1,12 @@
-"""When the recurring work last ran, and which process leads it."""
+"""SCHEDULE: the recurring work, when it runs and when it last did, and which process leads it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from croniter import croniter
 from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -12,6 +15,32 @@ from storage.database import Base
 
 LEADER = timedelta(seconds=15)
 _DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+@dataclass(frozen=True)
+class Recurring:
+    """Work of this kind (jobs/worker.py TASKS) is due whenever the pattern says: five fields, UTC."""
+
+    kind: str
+    pattern: str
+    description: str
+
+    def last_due(self, now: datetime) -> datetime:
+        due: datetime = croniter(self.pattern, now).get_prev(datetime)
+        return due
+
+    def next_due(self, now: datetime) -> datetime:
+        due: datetime = croniter(self.pattern, now).get_next(datetime)
+        return due
+
+
+MONITOR = "global-pool-monitor"
+
+SCHEDULE: Mapping[str, Recurring] = {
+    MONITOR: Recurring("monitor", "*/30 * * * *", "Global pool monitoring job that monitors all active pools"),
+    "sweep": Recurring("sweep", "* * * * *", "Ends what is past due and repairs what was missed"),
+    "clean": Recurring("clean", "17 * * * *", "Removes tasks and deliveries that ended more than seven days ago"),
+}
 
 
 class Leader(Base):

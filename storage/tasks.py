@@ -83,6 +83,11 @@ def get(session: Session, task_id: str) -> Task | None:
     return session.scalar(select(Task).where(Task.id == task_id))
 
 
+def is_any_active(session: Session, kind: str) -> bool:
+    """Whether a worker is at a task of this kind."""
+    return bool(session.scalar(select(exists().where(Task.kind == kind, Task.state == TaskState.ACTIVE))))
+
+
 def claim_due(session: Session, queue: str, worker: str, *, now: datetime, limit: int) -> Sequence[Task]:
     """Takes up to `limit` due tasks of the queue for this worker, in order, in one guarded statement.
 

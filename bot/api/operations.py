@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.api import health, instances, pools, review
+from bot.api import health, instances, monitoring, pools, review
 from bot.api.router import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -10,4 +10,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *review.routes.operations,
     *pools.routes.operations,
     *instances.routes.operations,
+    *monitoring.routes.operations,
 )
