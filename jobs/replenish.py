@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
 
-from jobs.workshop import Workshop
+from jobs.workshop import Later, Workshop
 from operations import expire
 from operations.end import offer
 from operations.replenish import Observed, age, fill, reconcile
@@ -12,22 +14,24 @@ from providers.provider import ProviderError
 from storage import pools
 from storage.tasks import Task
 
+UNDER_WAY = timedelta(seconds=5)
+
 log = structlog.get_logger(__name__)
 
 
-def replenish(shop: Workshop, task: Task) -> None:
-    """Reconcile → lifecycle → quota, once at a time for a pool (contract 11.1).
+def replenish(shop: Workshop, task: Task) -> Later | None:
+    """Reconcile → lifecycle → quota, once at a time for a pool (contract 11.1); it waits for a run that is under way.
 
     The provider is asked before the transaction. If it cannot list everything, the quota is left alone: absence
     of an answer is not absence of environments.
     """
-    pool_id = task.payload["pool_id"]
+    pool_id, run_id = task.payload["pool_id"], task.id
     with shop.step(task) as session:
         pool = pools.get(session, pool_id)
         repository = pools.repository_of(session, pool)
-        run_id = pools.begin_monitor_run(session, pool_id, now=shop.clock())
-    if run_id is None:
-        return
+        begun = pools.begin_monitor_run(session, pool_id, run_id, now=shop.clock())
+    if not begun:
+        return Later(shop.clock() + UNDER_WAY)
     try:
         inventory = {
             name: Observed(seen.state)
@@ -41,8 +45,8 @@ def replenish(shop: Workshop, task: Task) -> None:
         raise
     now = shop.clock()
     with shop.step(task) as session:
+        pool = pools.lock(session, pool_id)  # before any environment, as everybody else
         expire.expire_past_due(session, now=now)
-        pool = pools.get(session, pool_id)
         reconciled = reconcile(session, pool, inventory, now=now)
         age(session, pool, now=now)
         filled = fill(session, pool, now=now)
@@ -51,3 +55,4 @@ def replenish(shop: Workshop, task: Task) -> None:
     if reconciled.orphans:
         log.warning("environments without a row", pool=pool.tag, names=reconciled.orphans)
     log.info("pool replenished", pool=pool.tag, changed=len(reconciled.changed), making=len(filled.names))
+    return None

@@ -192,19 +192,23 @@ def _counts(by_state: Mapping[str, int], waiting: int) -> Counts:
     )
 
 
-def begin_monitor_run(session: Session, pool_id: str, *, now: datetime) -> str | None:
-    """Takes the pool's monitor mutex and returns the run's id, or None while another run holds it."""
-    run_id = new_id()
+def begin_monitor_run(session: Session, pool_id: str, run_id: str, *, now: datetime) -> bool:
+    """Whether this run has the pool's monitor mutex: nobody else has, or had it for longer than 30 minutes.
+
+    A run that has it already keeps it: its worker died, and another one goes on with it.
+    """
+    free = or_(
+        Pool.monitor_run_id.is_(None),
+        Pool.monitor_run_id == run_id,
+        Pool.monitor_started_at < now - RUN_IS_STALE_AFTER,
+    )
     taken = session.execute(
         update(Pool)
-        .where(
-            Pool.id == pool_id,
-            or_(Pool.monitor_run_id.is_(None), Pool.monitor_started_at < now - RUN_IS_STALE_AFTER),
-        )
+        .where(Pool.id == pool_id, free)
         .values(monitor_run_id=run_id, monitor_started_at=now)
         .returning(Pool.id)
     ).first()
-    return run_id if taken else None
+    return taken is not None
 
 
 def is_any_monitored(session: Session, *, now: datetime) -> bool:
