@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from operations import environments as life
 from operations import waiting
 from operations.end import EndReason, end, replenish_soon
-from operations.errors import EnvironmentInUse, InvalidRequest, PoolExists
+from operations.errors import EnvironmentInUse, InvalidRequest, PoolExists, PoolNotFound
 from storage import assignments, audit, environments, pools, rules, tickets
+from storage.assignments import Assignment
 from storage.audit import Actor
-from storage.environments import EnvironmentState
+from storage.environments import Environment, EnvironmentState
 from storage.pools import Pool
 from storage.repositories import Repository
 
@@ -46,11 +47,14 @@ def create_pool(
 def update_pool(session: Session, pool: Pool, changes: dict[str, Any], actor: Actor, *, now: datetime) -> Pool:
     """The pool has these values from now on, one version up (contract P5). What runs is not interrupted.
 
-    Refuses with InvalidRequest for a minimum above the maximum.
+    Who waits profits at once. Refuses with InvalidRequest for a minimum above the maximum, and with PoolNotFound
+    if it was being deleted meanwhile.
     """
     unknown = set(changes) - CHANGEABLE
     assert not unknown, f"not columns that may change: {unknown}"
-    pools.lock(session, pool.id)
+    pool = pools.lock(session, pool.id)
+    if pool.deleted_at is not None:
+        raise PoolNotFound
     for column, value in changes.items():
         setattr(pool, column, value)
     _check_bounds(pool)
@@ -59,6 +63,8 @@ def update_pool(session: Session, pool: Pool, changes: dict[str, Any], actor: Ac
     session.flush()
     audit.record(session, "pool.updated", pool.id, actor, now=now, repository_id=pool.repository_id,
                  tag=pool.tag, changed=sorted(changes))  # fmt: skip
+    if tickets.anybody_waits(session, pool.id):
+        replenish_soon(session, pool.id, now=now)
     return pool
 
 
@@ -67,9 +73,8 @@ def delete_pool(session: Session, pool: Pool, actor: Actor, *, now: datetime, if
 
     With `if_unused` it refuses with EnvironmentInUse while anybody holds one.
     """
-    pools.lock(session, pool.id)
-    everything = [environments.lock(session, environment.id) for environment in environments.of_pool(session, pool.id)]
-    held = [(e, assignments.lock_of_environment(session, e.id)) for e in everything]
+    pool = pools.lock(session, pool.id)
+    held = _hold_everything(session, pool)
     in_use = [assignment for _, assignment in held if assignment is not None]
     if if_unused and in_use:
         raise EnvironmentInUse(str(in_use[0].holder), in_use[0].end_of_life() or now)
@@ -89,6 +94,13 @@ def delete_pool(session: Session, pool: Pool, actor: Actor, *, now: datetime, if
     session.flush()
     audit.record(session, "pool.deleted", pool.id, actor, now=now, repository_id=pool.repository_id, tag=pool.tag)
     replenish_soon(session, pool.id, now=now)
+
+
+def _hold_everything(session: Session, pool: Pool) -> list[tuple[Environment, Assignment | None]]:
+    """The pool's environments, each with its assignment: assignments first, in the order of everybody who ends one."""
+    assignments.lock_of_pool(session, pool.id)
+    everything = [environments.lock(session, environment.id) for environment in environments.of_pool(session, pool.id)]
+    return [(environment, assignments.lock_of_environment(session, environment.id)) for environment in everything]
 
 
 def _check_bounds(pool: Pool) -> None:

@@ -219,6 +219,19 @@ def of_pool(session: Session, pool_id: str) -> dict[str, Assignment]:
     return {assignment.environment_id: assignment for assignment in active}
 
 
+def lock_of_pool(session: Session, pool_id: str) -> list[Assignment]:
+    """The pool's active assignments, each held alone until the transaction ends."""
+    return list(
+        session.scalars(
+            select(Assignment)
+            .where(Assignment.pool_id == pool_id, Assignment.status == AssignmentStatus.ACTIVE)
+            .order_by(Assignment.id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
 def past_due(session: Session, *, now: datetime, limit: int = 100) -> list[Assignment]:
     """Active assignments whose life has ended, held alone; those another transaction works on are left to it."""
     return list(
