@@ -10,9 +10,12 @@ from typing import Literal, cast
 from sqlalchemy import select
 
 from bot.settings import Settings
+from providers.provider import PoolSettings, Provider
 from providers.registry import Providers
 from storage.apps import App
 from storage.database import Database
+from storage.pools import Pool
+from storage.repositories import Repository
 from storage.vault import Vault
 
 REMEMBERED = timedelta(seconds=5)
@@ -49,6 +52,22 @@ class Context:
     def github_app(self) -> GitHubApp | None:
         """The App's credentials, or None while there is no App."""
         return self.apps.read()
+
+    def provider(self, repository: Repository, pool: Pool) -> Provider:
+        """The pool's provider. Raises ProviderError if this installation has none of that name."""
+        return self.providers.for_pool(pool.provider, pool_settings(repository, pool))
+
+
+def pool_settings(repository: Repository, pool: Pool) -> PoolSettings:
+    """The pool as its provider knows it; a tag alone is unique in its repository only."""
+    definition = pool.sandbox_definition
+    return PoolSettings(
+        pool=f"{repository.full_name}/{pool.tag}",
+        scope=pool.dev_hub_username or pool.provider,
+        license_type=definition.get("licenseType"),
+        source=definition.get("sourceSandboxName"),
+        options=pool.additional_config,
+    )
 
 
 class AppReader:

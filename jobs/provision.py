@@ -32,7 +32,7 @@ def provision(shop: Workshop, task: Task) -> Later | None:
         if environment is None or environment.state not in (*IN_MOTION, EnvironmentState.ERROR):
             return None
         pool = pools.get(session, environment.pool_id)
-        provider = shop.provider(pools.repository_of(session, pool), pool)
+        provider = shop.context.provider(pools.repository_of(session, pool), pool)
     return _Visit(shop, task, environment, provider).make()
 
 

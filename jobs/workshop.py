@@ -14,11 +14,8 @@ from bot.context import Context
 from bot.github import AppCredentials, GitHub, Installation, Token
 from bot.github_errors import Forbidden, NotConfigured, RateLimited
 from bot.look import Permissions
-from providers.provider import PoolSettings, Provider
 from storage import installations, tasks
 from storage.installations import InstallationStatus
-from storage.pools import Pool
-from storage.repositories import Repository
 from storage.tasks import Task
 
 
@@ -55,10 +52,6 @@ class Workshop:
     def installation(self, installation_id: int) -> Installation:
         return self.github().installation(installation_id)
 
-    def provider(self, repository: Repository, pool: Pool) -> Provider:
-        """The pool's provider. Raises ProviderError if this installation has none of that name."""
-        return self.context.providers.for_pool(pool.provider, pool_settings(repository, pool))
-
     @contextmanager
     def step(self, task: Task) -> Iterator[Session]:
         """A transaction of the task's job; raises ClaimLost, and keeps nothing, if another worker took over."""
@@ -69,18 +62,6 @@ class Workshop:
     def _credentials(self) -> AppCredentials | None:
         app = self.context.github_app()
         return None if app is None else AppCredentials(app.app_id, app.private_key)
-
-
-def pool_settings(repository: Repository, pool: Pool) -> PoolSettings:
-    """The pool as its provider knows it; a tag alone is unique in its repository only."""
-    definition = pool.sandbox_definition
-    return PoolSettings(
-        pool=f"{repository.full_name}/{pool.tag}",
-        scope=pool.dev_hub_username or pool.provider,
-        license_type=definition.get("licenseType"),
-        source=definition.get("sourceSandboxName"),
-        options=pool.additional_config,
-    )
 
 
 class SharedTokens:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from storage import pools
+from storage.database import new_id
 from storage.pools import RUN_IS_STALE_AFTER
 from tests.bot.api.client import Api
 
@@ -44,10 +45,9 @@ def test_the_last_run_is_the_one_that_was(api: Api) -> None:
 
 
 def test_it_is_running_while_a_pool_is_in_a_run_that_is_not_stale(api: Api) -> None:
-    pool = api.world.pool()
+    pool, run_id = api.world.pool(), new_id()
     with api.database.transaction() as session:
-        run_id = pools.begin_monitor_run(session, pool.id, now=api.world.clock())
-        assert run_id is not None
+        assert pools.begin_monitor_run(session, pool.id, run_id, now=api.world.clock())
     assert monitor(api)["running"]
     api.world.clock.advance(seconds=(RUN_IS_STALE_AFTER + timedelta(seconds=1)).total_seconds())
     assert not monitor(api)["running"]
