@@ -6,7 +6,8 @@ OperationError
 ├── AssignmentExpired      ├── InstanceNotFound  ├── RunInProgress   ├── SandboxTooYoung
 ├── TargetAlreadyAssigned  ├── OrgNotFound       ├── RuleExists      ├── SandboxImmortal
 ├── AmbiguousAssignment    ├── RuleNotFound      ├── VersionConflict └── ProviderRefused
-├── EnvironmentInUse       ├── InvalidPattern    └── UnsupportedTarget
+├── EnvironmentInUse       ├── InvalidPattern    ├── UnsupportedTarget
+├── TokenNotFound          └── UsernameRegistered
 """
 
 from __future__ import annotations
@@ -111,6 +112,20 @@ class OrgNotFound(OperationError):
 
     def __init__(self, username: str) -> None:
         super().__init__(f"Salesforce org {username} not found")
+
+
+class UsernameRegistered(OperationError):
+    code = "USERNAME_REGISTERED"
+
+    def __init__(self) -> None:
+        super().__init__("Salesforce username already registered")
+
+
+class TokenNotFound(OperationError):
+    code = "TOKEN_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Token not found")
 
 
 class InstanceNotFound(OperationError):

@@ -61,6 +61,16 @@ def find(session: Session, secret: str) -> Token | None:
     return session.scalar(select(Token).where(Token.digest == digest(secret), Token.revoked_at.is_(None)))
 
 
+def get(session: Session, token_id: str) -> Token | None:
+    """The token of this id; never a revoked one."""
+    return session.scalar(select(Token).where(Token.id == token_id, Token.revoked_at.is_(None)))
+
+
+def listed(session: Session) -> list[Token]:
+    """Every token that is not revoked, expired ones among them, the oldest first."""
+    return list(session.scalars(select(Token).where(Token.revoked_at.is_(None)).order_by(Token.created_at, Token.id)))
+
+
 def digest(secret: str) -> str:
     """SHA-256: the secret has 256 random bits, so that a slow hash would add nothing."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.api import health, instances, monitoring, pools, review
+from bot.api import health, instances, monitoring, pools, review, tokens, users
 from bot.api.router import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -11,4 +11,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *pools.routes.operations,
     *instances.routes.operations,
     *monitoring.routes.operations,
+    *tokens.routes.operations,
+    *users.routes.operations,
 )
