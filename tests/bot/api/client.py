@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from werkzeug.test import Client
 
+from bot.context import Context
 from bot.web import create_app
 from storage import tokens
 from storage.audit import Audit
@@ -105,9 +106,9 @@ class Rest:
 class Api:
     """The application on a world, and tokens to use it with. Each client has a database connection of its own."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, context: Context | None = None) -> None:
         self.world = world
-        self.app = create_app(world.context, lambda: None)
+        self.app = create_app(context or world.context, lambda: None)
         self.owner = self.token(Role.OWNER)
         self.application = self.token(Role.APPLICATION)
         self.member = self.token(Role.MEMBER)
