@@ -20,6 +20,14 @@ class BadSettings(Exception):
 
 
 @dataclass(frozen=True)
+class Rates:
+    """Requests a minute: for each token, and for each address that shows none."""
+
+    token: int = 600
+    address: int = 120
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the environment says; `database_url` and `redis_url` None mean the embedded ones in `data`."""
 
@@ -37,6 +45,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     sandbox_mode: str = "mock"
+    rates: Rates | None = None
     log_format: str | None = None
     log_level: str = "INFO"
 
@@ -64,6 +73,7 @@ class Settings:
             host=host,
             port=port,
             sandbox_mode=given.choice("GREENROOM_SANDBOX_MODE", ("mock", "real")) or "mock",
+            rates=given.rates("RATE_LIMIT", Rates()),
             log_format=given.choice("LOG_FORMAT", ("text", "json")),
             log_level=given.choice("LOG_LEVEL", LOG_LEVELS) or "INFO",
         )
@@ -116,6 +126,18 @@ class _Given:
         if not value.isdecimal() or not 0 <= int(value) <= 65535:
             raise BadSettings(f"{name} must be a port number from 0 to 65535")
         return int(value)
+
+    def rates(self, name: str, default: Rates) -> Rates | None:
+        value = self.text(name)
+        if value is None or value.lower() == "off":
+            return default if value is None else None
+        numbers = value.split()
+        if len(numbers) != 2 or not all(number.isdecimal() and int(number) > 0 for number in numbers):
+            raise BadSettings(
+                f"{name} must be off, or requests a minute for a token and for an address: {default.token} "
+                f"{default.address}"
+            )
+        return Rates(*map(int, numbers))
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
         value = self.text(name)

@@ -17,12 +17,13 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from werkzeug.routing import Rule
 
-from bot import metrics
+from bot import metrics, setup
 from bot.api.errors import STATUS, STORE_RETURNS_SECONDS, MethodNotAllowed, RouteNotFound, envelope, headers_of
 from bot.api.incoming import raw_path
 from bot.api.operations import OPERATIONS
 from bot.api.router import PREFIX, Api
 from bot.context import Context
+from bot.rates import Turnstile
 from operations.errors import OperationError
 from storage.database import StoreUnavailable
 
@@ -31,15 +32,19 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 log = logging.getLogger(__name__)
 
 
-def create_app(context: Context, queue_ping: Callable[[], object]) -> Flask:
-    """The application. `queue_ping` returns if Redis answers, and raises RedisError else."""
+def create_app(context: Context, queue_ping: Callable[[], object], redis_url: str | None = None) -> Flask:
+    """The application. `queue_ping` returns if Redis answers, and raises RedisError else.
+
+    With a `redis_url` all web processes count requests together, each on its own without.
+    """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     _begin_and_end(app)
     _answer_refusals(app, context)
     _serve_health(app, context, queue_ping)
-    api = Api(context, OPERATIONS)
+    app.register_blueprint(setup.blueprint(context))
+    api = Api(context, OPERATIONS, Turnstile(context.settings.rates, redis_url))
     for path in (PREFIX, f"{PREFIX}/", f"{PREFIX}/<path:rest>"):  # any method: the router says which is allowed
         app.url_map.add(Rule(path, endpoint="api"))
     app.view_functions["api"] = lambda **_: api.answer(request)

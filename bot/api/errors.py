@@ -6,7 +6,8 @@ OperationError
 ├── Unauthenticated      ├── RouteNotFound        ├── InvalidFields
 │   └── TokenExpired     ├── MethodNotAllowed     ├── MissingParameter
 ├── RoleRequired         ├── PayloadTooLarge      ├── InvalidJson
-└── RepositoryNotFound   └── UnsupportedMediaType
+├── RepositoryNotFound   └── UnsupportedMediaType
+└── TooManyRequests
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "VERSION_CONFLICT": HTTPStatus.CONFLICT,
     "PAYLOAD_TOO_LARGE": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "UNSUPPORTED_MEDIA_TYPE": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "RATE_LIMITED": HTTPStatus.TOO_MANY_REQUESTS,
     "INTERNAL_ERROR": HTTPStatus.INTERNAL_SERVER_ERROR,
     "PROVIDER_ERROR": HTTPStatus.BAD_GATEWAY,
     "STORE_UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -152,6 +154,14 @@ class UnsupportedMediaType(OperationError):
         super().__init__("Request body must have the content type application/json")
 
 
+class TooManyRequests(OperationError):
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many requests, retry in {retry_after} seconds", retryAfterSeconds=retry_after)
+        self.retry_after = retry_after
+
+
 def envelope(code: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The body of every answer that is not a success (contract section 1)."""
     status = STATUS[code]
@@ -171,7 +181,7 @@ def headers_of(refused: OperationError, *, now: datetime) -> dict[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case MethodNotAllowed():
             return {"Allow": ", ".join(refused.allowed)}
-        case PoolExhausted():
+        case PoolExhausted() | TooManyRequests():
             return {"Retry-After": str(refused.retry_after)}
         case EnvironmentInUse():
             return {"Retry-After": str(max(1, ceil((refused.until - now).total_seconds())))}

@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 
 from bot.api.auth import NOBODY, Caller, authenticate, require_role
 from bot.api.call import AnyCall, Call, Secrets
-from bot.api.errors import MethodNotAllowed, RouteNotFound
+from bot.api.errors import MethodNotAllowed, RouteNotFound, Unauthenticated
 from bot.api.incoming import raw_path, read_body, read_path, read_query
 from bot.context import Context
+from bot.rates import Turnstile
 from operations import expire
 from operations.errors import OperationError
 from storage import assignments
@@ -100,8 +101,9 @@ class Routes:
 class Api:
     """Answers requests below PREFIX. Checks come in the order of contract 13.9."""
 
-    def __init__(self, context: Context, operations: Sequence[Operation]) -> None:
+    def __init__(self, context: Context, operations: Sequence[Operation], turnstile: Turnstile) -> None:
         self._context = context
+        self._turnstile = turnstile
         static_first = sorted(operations, key=lambda operation: [*map(_is_parameter, operation.segments)])
         self._operations = static_first
 
@@ -110,7 +112,7 @@ class Api:
         operation, values = self._find(request.method, raw_path(request))
         g.operation = str(operation)
         now = self._context.clock()
-        caller = self._caller(operation, request, now) if operation.roles else NOBODY
+        caller = self._caller(operation, request, now)
         g.caller = caller.name
         call = Call(
             context=self._context,
@@ -138,11 +140,19 @@ class Api:
         raise MethodNotAllowed(method, path, sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
 
     def _caller(self, operation: Operation, request: Request, now: datetime) -> Caller:
-        """Who asks, if its role may. What is past its time is expired before anything is looked at (4.5)."""
-        with self._context.database.reading() as session:
-            caller = authenticate(session, request.headers.get("Authorization", ""), now=now)
-            require_role(caller, operation.roles)
-            past_due = assignments.any_past_due(session, now=now)
+        """Who asks, if not too often, and if its role may. What is past its time is expired before all else (4.5)."""
+        if not operation.roles:
+            self._turnstile.pass_address(request.remote_addr)
+            return NOBODY
+        try:
+            with self._context.database.reading() as session:
+                caller = authenticate(session, request.headers.get("Authorization", ""), now=now)
+                past_due = assignments.any_past_due(session, now=now)
+        except Unauthenticated:
+            self._turnstile.pass_address(request.remote_addr)
+            raise
+        self._turnstile.pass_token(caller.id)
+        require_role(caller, operation.roles)
         while past_due:
             with self._context.database.transaction() as session:
                 past_due = expire.expire_past_due(session, now=now, limit=EXPIRED_AT_ONCE) == EXPIRED_AT_ONCE
