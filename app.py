@@ -51,7 +51,8 @@ class Greenroom:
     def application(self) -> WSGIApplication:
         context = self.context()
         redis = connect(self.redis_url)
-        return WebhookDoor(context, create_app(context, queue_ping=lambda: bool(redis.ping())))
+        web = create_app(context, queue_ping=lambda: bool(redis.ping()), redis_url=self.redis_url)
+        return WebhookDoor(context, web)
 
     def serve(self) -> None:
         Gunicorn(self).run()
