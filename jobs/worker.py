@@ -57,7 +57,10 @@ class Worker:
         """Works whatever is due, until nothing is or `stopping`; says how many rows that were."""
         worked = 0
         while not stopping():
-            batch = self._claim()
+            try:
+                batch = self._claim()
+            except ClaimLost:
+                continue  # another worker claims beside this one: what is left is seen at the next look
             if not batch:
                 break
             for row in batch:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from storage.database import Base
@@ -89,7 +90,8 @@ def claim_due(session: Session, worker: str, *, now: datetime, limit: int) -> Se
     """Takes up to `limit` deliveries for this worker, in order, in one guarded statement.
 
     Of one serial key (a pull request) only the oldest unworked one, and none while another is being worked.
-    A delivery whose worker has not renewed its claim is taken over.
+    A delivery whose worker has not renewed its claim is taken over. Raises ClaimLost if another worker takes one
+    of the same key at this very moment.
     """
     other, earlier = aliased(Delivery), aliased(Delivery)
     due = or_(
@@ -112,10 +114,11 @@ def claim_due(session: Session, worker: str, *, now: datetime, limit: int) -> Se
         .order_by(Delivery.number)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("chosen")  # evaluated once: as a subquery PostgreSQL may repeat it for each row, past the limit
     )
-    claimed = session.scalars(
+    claim = (
         update(Delivery)
-        .where(Delivery.number.in_(chosen), due)
+        .where(Delivery.number.in_(select(chosen.c.number)), due)
         .values(
             state=DeliveryState.ACTIVE,
             claimed_by=worker,
@@ -123,9 +126,13 @@ def claim_due(session: Session, worker: str, *, now: datetime, limit: int) -> Se
             attempts=Delivery.attempts + 1,
             fence=Delivery.fence + 1,
         )
-        .returning(Delivery),
-        execution_options={"populate_existing": True, "synchronize_session": False},
-    ).all()
+        .returning(Delivery)
+    )
+    options = {"populate_existing": True, "synchronize_session": False}
+    try:
+        claimed = session.scalars(claim, execution_options=options).all()
+    except IntegrityError as error:
+        raise ClaimLost("another worker has just claimed one of the same key") from error
     return sorted(claimed, key=lambda delivery: delivery.number)
 
 

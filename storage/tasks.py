@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text, and_, delete, exists, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from storage.database import Base, Id, new_id
@@ -92,8 +93,8 @@ def claim_due(session: Session, queue: str, worker: str, *, now: datetime, limit
     """Takes up to `limit` due tasks of the queue for this worker, in order, in one guarded statement.
 
     Of the tasks with one serial key only the first is taken, and none while another of that key is active:
-    the unique index on active keys holds even where two workers look at the same moment.
-    A task whose worker has not renewed its claim is taken over.
+    the unique index on active keys holds even where two workers look at the same moment, and then the second
+    gets ClaimLost. A task whose worker has not renewed its claim is taken over.
     """
     other, earlier = aliased(Task), aliased(Task)
     due = or_(
@@ -115,10 +116,11 @@ def claim_due(session: Session, queue: str, worker: str, *, now: datetime, limit
         .order_by(Task.run_at, Task.number)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("chosen")  # evaluated once: as a subquery PostgreSQL may repeat it for each row, past the limit
     )
-    claimed = session.scalars(
+    claim = (
         update(Task)
-        .where(Task.number.in_(chosen), due)
+        .where(Task.number.in_(select(chosen.c.number)), due)
         .values(
             state=TaskState.ACTIVE,
             claimed_by=worker,
@@ -127,9 +129,13 @@ def claim_due(session: Session, queue: str, worker: str, *, now: datetime, limit
             fence=Task.fence + 1,
             started_at=now,
         )
-        .returning(Task),
-        execution_options={"populate_existing": True, "synchronize_session": False},
-    ).all()
+        .returning(Task)
+    )
+    options = {"populate_existing": True, "synchronize_session": False}
+    try:
+        claimed = session.scalars(claim, execution_options=options).all()
+    except IntegrityError as error:
+        raise ClaimLost("another worker has just claimed one of the same key") from error
     return sorted(claimed, key=lambda task: (task.run_at, task.number))
 
 
@@ -172,7 +178,11 @@ def put_back(session: Session, task: Task, *, run_at: datetime, counted: bool, e
         _finish(session, task, state=TaskState.COMPLETED, finished_at=run_at)
         return
     attempts = task.attempts if counted else task.attempts - 1
-    _finish(session, task, state=TaskState.PENDING, run_at=run_at, attempts=attempts, error=error)
+    try:
+        with session.begin_nested():
+            _finish(session, task, state=TaskState.PENDING, run_at=run_at, attempts=attempts, error=error)
+    except IntegrityError:  # the successor has appeared meanwhile
+        _finish(session, task, state=TaskState.COMPLETED, finished_at=run_at)
 
 
 def _finish(session: Session, task: Task, **values: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -398,7 +399,7 @@ def test_many_callers_get_each_their_own_until_there_is_none(rows: Rows) -> None
         except PoolExhausted:
             return None
 
-    got = at_once([lambda number=number: ask(number) for number in range(8)])  # type: ignore[misc]
+    got = at_once([partial(ask, number) for number in range(8)])
     environments = [assigned.environment.id for assigned in got if assigned is not None]
     assert len(environments) == len(set(environments)) == 6
     assert rows.counts(pool).assigned == 6

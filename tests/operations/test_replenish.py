@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -381,5 +382,5 @@ def test_many_runs_beside_much_coming_and_going_never_exceed_the_maximum(rows: R
             except StoreUnavailable:  # somebody has to lose a deadlock
                 continue
 
-    at_once([lambda number=number: run(number) for number in range(4)])  # type: ignore[misc]
+    at_once([partial(run, number) for number in range(4)])
     assert rows.counts(pool).total == 6
