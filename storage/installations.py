@@ -8,9 +8,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, LargeBinary, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.database import Base
+
+_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 class InstallationStatus(StrEnum):
@@ -51,8 +54,10 @@ def register(
     """The installation is known, with whatever of this is given."""
     row = find(session, installation_id)
     if row is None:
-        row = Installation(id=installation_id, account=account, created_at=now, updated_at=now)
-        session.add(row)
+        insert = _DIALECTS[session.get_bind().dialect.name].insert(Installation)
+        values = {"account": account, "status": InstallationStatus.ACTIVE, "created_at": now, "updated_at": now}
+        session.execute(insert.values(id=installation_id, **values).on_conflict_do_nothing())  # two may be first at once
+        row = session.get_one(Installation, installation_id)
     row.account = account
     row.account_id = account_id or row.account_id
     row.status = status or row.status or InstallationStatus.ACTIVE
