@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -10,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 from gunicorn.app.base import BaseApplication
 
-from bot import logs
+from bot import lending, logs, setup
 from bot.context import Context
 from bot.settings import BadSettings, Settings
 from bot.version import VERSION
@@ -33,7 +35,10 @@ from storage.tokens import Role
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from demo.screen import Screen
+
 TOKEN_DAYS = 365
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,77 @@ def cron() -> None:
         greenroom.keep_time()
 
 
+@main.command()
+def demo() -> None:
+    """Two pull requests share one environment on a simulated GitHub: what they would show, and whether it works."""
+    # rich and the simulated GitHub are for this command alone.
+    from demo.own import DidNotStart
+    from demo.screen import Screen
+
+    for number in ENDINGS:
+        signal.signal(number, _end_once)
+    try:
+        is_seen = _play(Screen())
+    except DidNotStart as failed:
+        raise click.ClickException(str(failed)) from failed
+    sys.exit(0 if is_seen else 1)
+
+
+def _end_once(number: int, _frame: FrameType | None) -> None:
+    _turn_deaf()
+    click.echo("Ending, and clearing up", err=True)
+    sys.exit(128 + number)
+
+
+def _turn_deaf() -> None:
+    """Clearing up takes some seconds, in which impatience changes nothing."""
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _play(screen: Screen) -> bool:
+    """Plays on the Greenroom that runs here if that may be lent, else on one of the demo's own. Was all seen?"""
+    from demo.play import REPO, perform, staged
+
+    settings = Settings.from_env()
+    logs.configure("text", "WARNING")
+    address = lending.address(settings)
+    if not lending.answers(settings):
+        screen.say(f"No Greenroom runs at {address}: this starts one of its own.")
+        return _play_on_own(screen)
+    _prepare_database(settings, upgrade=False)
+    context = Context.of(settings, Database(settings.effective_database_url))
+    refused = lending.why_not(context, REPO)
+    if refused is not None:
+        screen.say(f"The Greenroom at {address} is left alone, as {refused}: this starts one of its own.")
+        return _play_on_own(screen)
+    screen.say(f"This plays on the Greenroom at {address}, which has no GitHub App, and clears everything away again.")
+    with staged(address) as stage, lending.lent(context, stage.app, REPO) as token:
+        is_seen = perform(stage, address, token, screen)
+        _turn_deaf()
+        return is_seen
+
+
+def _play_on_own(screen: Screen) -> bool:
+    from demo.own import own_greenroom
+    from demo.play import REPO, perform, staged
+
+    with (
+        own_greenroom(embedded.tied([sys.executable, __file__, "up"])) as own,
+        staged(own.address) as stage,
+        own.started(stage.app) as environment,
+    ):
+        settings = Settings.from_env(environment)
+        context = Context.of(settings, Database(settings.effective_database_url))
+        with lending.token(context, REPO) as token:
+            is_seen = perform(stage, own.address, token, screen)
+            _turn_deaf()
+        context.database.dispose()
+        if not is_seen:
+            screen.listing("The end of Greenroom's log", own.tail())
+        return is_seen
+
+
 @main.group()
 def token() -> None:
     """Bearer tokens for the REST API."""
@@ -187,7 +263,7 @@ def token() -> None:
 @token.command("create")
 @click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 @click.option("--name", required=True, help="Who or what uses it; shows in the audit log.")
-@click.option("--repository", "repositories", multiple=True, help="Only this one, owner/name; repeatable. Default: all.")
+@click.option("--repository", "repositories", multiple=True, help="Only this one, owner/name; repeatable. Else all.")
 @click.option("--days", type=click.IntRange(1, 3650), default=TOKEN_DAYS, show_default=True, help="It expires then.")
 def create_token(role: str, name: str, repositories: tuple[str, ...], days: int) -> None:
     """Print a new token, alone, on stdout. It is shown once and stored as a hash."""
@@ -254,7 +330,7 @@ def _welcome(greenroom: Greenroom) -> str:
             "",
             "No GitHub App is connected yet.",
             "  See it work without one    ./greenroom demo",
-            "  Connect one                README, “Your own GitHub App”",
+            f"  Connect one                {setup.address(settings)}",
         ]
     lines += [
         "  A token for REST           ./greenroom token create --role owner --name me",
