@@ -8,21 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 from urllib.parse import quote
 
 import githubkit
 import httpx
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from githubkit.exception import RequestError, RequestFailed
 
+from bot.app_jwt import app_jwt
 from bot.events import CommentFacts, IssueFacts, PullRequestFacts
 from bot.github_errors import NotConfigured, NotFound, RateLimited, Unauthorized, refused, unanswered, unreadable
-from bot.levels import Level
+from bot.levels import LEVELS, Level
 from bot.payload import At, MalformedPayload, Readable
 
 TIMEOUT_SECONDS = 10
@@ -64,9 +60,6 @@ CALLS = {
     "unreact": Call("DELETE", "/repos/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}", WRITE_THREADS),
     "permission": Call("GET", "/repos/{repo}/collaborators/{login}/permission", {"metadata": "read"}),
 }
-
-
-LEVELS = {level.name.lower(): level for level in Level}
 
 
 @dataclass(frozen=True)
@@ -217,11 +210,7 @@ class GitHub:
         return credentials
 
     def _app_jwt(self, credentials: AppCredentials) -> str:
-        """https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app"""
-        now = int(self._clock().timestamp())
-        # A clock that is half a minute ahead of GitHub's must not make the token "issued in the future".
-        claims = {"iss": credentials.app_id, "iat": now - 30, "exp": now + 9 * 60}
-        return jwt.encode(claims, _signing_key(credentials.private_key), algorithm="RS256")
+        return app_jwt(credentials.app_id, credentials.private_key, now=self._clock())
 
     def _send(self, call: Call, path: str, bearer: str, **content: Any) -> httpx.Response:
         """The answer to one call; a repeatable one that met a lost connection or a gateway error is made twice."""
@@ -308,18 +297,6 @@ class Installation:
             yield from _read(CALLS[name], answer, read)
             # Its address is not followed: the token goes to the configured API and nowhere else.
             page, more = page + 1, "next" in answer.links
-
-
-@lru_cache(maxsize=1)
-def _signing_key(pem: str) -> RSAPrivateKey:
-    """Reading a key takes 30 ms, as it is checked; signing with it takes one."""
-    try:
-        key = load_pem_private_key(pem.encode(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise NotConfigured("the private key of the GitHub App cannot be read")
-    return key
 
 
 def _read(call: Call, answer: httpx.Response, read: Callable[[Any], Facts]) -> Facts:

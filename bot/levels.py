@@ -14,3 +14,6 @@ class Level(IntEnum):
     WRITE = 3
     MAINTAIN = 4
     ADMIN = 5
+
+
+LEVELS = {level.name.lower(): level for level in Level}

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
+import httpx
 from flask import Flask, Response, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
@@ -24,6 +25,7 @@ from bot.api.operations import OPERATIONS
 from bot.api.router import PREFIX, Api
 from bot.context import Context
 from bot.rates import Turnstile
+from bot.web_github import WebGitHub
 from operations.errors import OperationError
 from storage.database import StoreUnavailable
 
@@ -32,10 +34,16 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 log = logging.getLogger(__name__)
 
 
-def create_app(context: Context, queue_ping: Callable[[], object], redis_url: str | None = None) -> Flask:
+def create_app(
+    context: Context,
+    queue_ping: Callable[[], object],
+    redis_url: str | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> Flask:
     """The application. `queue_ping` returns if Redis answers, and raises RedisError else.
 
-    With a `redis_url` all web processes count requests together, each on its own without.
+    With a `redis_url` all web processes count requests together, each on its own without. `transport` stands in for
+    the network to GitHub.
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
@@ -43,8 +51,9 @@ def create_app(context: Context, queue_ping: Callable[[], object], redis_url: st
     _begin_and_end(app)
     _answer_refusals(app, context)
     _serve_health(app, context, queue_ping)
-    app.register_blueprint(setup.blueprint(context))
-    api = Api(context, OPERATIONS, Turnstile(context.settings.rates, redis_url))
+    app.register_blueprint(setup.blueprint(context, transport))
+    turnstile, github = Turnstile(context.settings.rates, redis_url), WebGitHub(context, transport)
+    api = Api(context, OPERATIONS, turnstile, github)
     for path in (PREFIX, f"{PREFIX}/", f"{PREFIX}/<path:rest>"):  # any method: the router says which is allowed
         app.url_map.add(Rule(path, endpoint="api"))
     app.view_functions["api"] = lambda **_: api.answer(request)

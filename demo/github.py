@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -29,6 +30,7 @@ from demo.github_api import answer
 from demo.github_state import (
     Account,
     App,
+    Authorization,
     Comment,
     Installation,
     Issue,
@@ -74,6 +76,8 @@ class SimulatedGitHub:
         self.tokens: dict[str, IssuedToken] = {}
         self.client_secret = secrets.token_hex(20)
         self._manifest_codes: dict[str, datetime] = {}
+        self._login_codes: dict[str, Authorization] = {}
+        self.user_tokens: dict[str, Account] = {}
         self._ids = count(100_001)
         self.admin = self._account("admin")
         makers, bot = self._account("greenroom-makers", "Organization"), self._account(f"{slug}[bot]", "Bot")
@@ -140,6 +144,19 @@ class SimulatedGitHub:
         """Whether the code is good; it never is again."""
         expires_at = self._manifest_codes.pop(code, None)
         return expires_at is not None and self.clock() < expires_at
+
+    def log_in(self, login: str, address: str) -> str:
+        """Somebody opens the address of GitHub's login page and agrees: the address that GitHub sends them to."""
+        asked = dict(parse_qsl(urlsplit(address).query))
+        code = secrets.token_hex(10)
+        self._login_codes[code] = Authorization(
+            self._account(login), asked["redirect_uri"], asked.get("code_challenge", "")
+        )
+        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked.get('state', '')})}"
+
+    def take_login_code(self, code: str) -> Authorization | None:
+        """What the code is good for; it never is again."""
+        return self._login_codes.pop(code, None)
 
     def install(self, account: str, *repositories: str, permissions: Mapping[str, str] = PERMISSIONS) -> Installation:
         """The App is installed for repositories of an account, which come into being if they have to."""
@@ -366,12 +383,20 @@ class SimulatedGitHub:
 
     # Tokens
 
-    def issue_token(self, installation: Installation, life: timedelta) -> tuple[str, datetime]:
+    def issue_token(
+        self,
+        installation: Installation,
+        life: timedelta,
+        repositories: list[Repository] | None = None,
+        permissions: dict[str, str] | None = None,
+    ) -> tuple[str, datetime]:
         """A new installation token, long and with dots in it as GitHub's are."""
         parts = (secrets.token_urlsafe(size) for size in (48, 160, 64))
         token = f"ghs_{self.app.id}_{'.'.join(parts)}"
         expires_at = self._now() + life
-        self.tokens[token] = IssuedToken(installation, expires_at)
+        self.tokens[token] = IssuedToken(
+            installation, expires_at, permissions or installation.permissions, repositories
+        )
         return token, expires_at
 
     def _changed(self, thread: Thread, action: str, by: str | None, **more: object) -> None:

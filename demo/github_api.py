@@ -1,5 +1,8 @@
 """The part of GitHub's REST API that Greenroom calls, as strict as GitHub about who may do what."""
 
+import base64
+import hashlib
+import secrets
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 GITHUB = "simulated.github"
 LONGEST_BODY = 65536
+STRENGTH = {None: 0, "read": 1, "write": 2, "admin": 3}
 
 Item = TypeVar("Item")
 
@@ -80,13 +84,65 @@ def create_token(installation_id: int) -> tuple[payloads.Json, int]:
     if installation is None:
         raise Refused(404, "Not Found")
     refuse_suspended(installation)
-    token, expires_at = simulated().issue_token(installation, timedelta(hours=1))
+    asked = request.get_json(silent=True) or {}
+    permissions = dict(asked.get("permissions") or installation.permissions)
+    repositories = narrowed_to(installation, asked.get("repositories"))
+    if any(STRENGTH[level] > STRENGTH[installation.permissions.get(name)] for name, level in permissions.items()):
+        raise Refused(422, "The permissions requested are not granted to this installation.")
+    token, expires_at = simulated().issue_token(installation, timedelta(hours=1), repositories, permissions)
     return {
         "token": token,
         "expires_at": payloads.stamp(expires_at),
-        "permissions": installation.permissions,
+        "permissions": permissions,
         "repository_selection": "selected",
     }, 201
+
+
+def narrowed_to(installation: Installation, names: list[str] | None) -> list[Repository] | None:
+    if names is None:
+        return None
+    found = [repository for repository in installation.repositories if repository.name in names]
+    if len(found) != len(names):
+        message = (
+            "There is at least one repository that does not exist or is not accessible to the parent installation."
+        )
+        raise Refused(422, message)
+    return found
+
+
+@app_api.get("/repos/<owner>/<name>/installation")
+def show_installation(owner: str, name: str) -> payloads.Json:
+    for installation in simulated().installations.values():
+        if any(repository.full_name == f"{owner}/{name}" for repository in installation.repositories):
+            return payloads.installation(installation, simulated().app)
+    raise Refused(404, "Not Found")
+
+
+# People who log in. GitHub serves these beside its API, and answers what it refuses with 200.
+
+
+def exchange_login_code() -> payloads.Json:
+    """https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app"""
+    sent = request.get_json(silent=True) or request.form
+    authorization = simulated().take_login_code(sent.get("code", ""))
+    ours = (payloads.app(simulated().app)["client_id"], simulated().client_secret)
+    if (sent.get("client_id"), sent.get("client_secret")) != ours:
+        return {"error": "incorrect_client_credentials"}
+    if authorization is None or sent.get("redirect_uri") != authorization.redirect_uri:
+        return {"error": "bad_verification_code"}
+    digest = hashlib.sha256(sent.get("code_verifier", "").encode()).digest()
+    if base64.urlsafe_b64encode(digest).decode().rstrip("=") != authorization.code_challenge:
+        return {"error": "bad_verification_code", "error_description": "The code verifier does not fit"}
+    token = f"ghu_{secrets.token_hex(18)}"
+    simulated().user_tokens[token] = authorization.account
+    return {"access_token": token, "token_type": "bearer", "scope": ""}
+
+
+def show_user() -> payloads.Json:
+    account = simulated().user_tokens.get(bearer())
+    if account is None:
+        raise Refused(401, "Bad credentials")
+    return {**payloads.account(account), "email": f"{account.login}@example.com"}
 
 
 def convert_manifest(code: str) -> tuple[payloads.Json, int]:
@@ -133,10 +189,10 @@ def authenticate_installation() -> AnyResponse | None:
     if issued is None or issued.expires_at <= simulated().clock():
         raise Refused(401, "Bad credentials")
     refuse_suspended(issued.installation)
-    g.installation = issued.installation
+    g.issued = issued
     if g.repository is None and g.asked_name and (renamed := simulated().formerly(g.asked_name)):
         return moved_to(renamed)
-    if g.repository not in g.installation.repositories:
+    if not issued.reaches(g.repository):
         raise Refused(404, "Not Found")
     return None
 
@@ -148,7 +204,7 @@ def moved_to(repository: Repository) -> AnyResponse:
 
 
 def allow(level: str, *permissions: str) -> None:
-    granted = {g.installation.permissions.get(permission) for permission in permissions}
+    granted = {g.issued.permissions.get(permission) for permission in permissions}
     if not granted & ({"read", "write"} if level == "read" else {"write"}):
         raise Refused(403, "Resource not accessible by integration")
 
@@ -319,7 +375,11 @@ api = Flask("simulated-github")
 api.config["PROPAGATE_EXCEPTIONS"] = True
 api.register_blueprint(app_api)
 api.post("/app-manifests/<code>/conversions")(convert_manifest)  # whoever has the code may
+api.post("/login/oauth/access_token")(exchange_login_code)
+api.get("/user")(show_user)
 api.register_blueprint(repository_api, url_prefix="/repos/<owner>/<name>")
+api.post("/login/oauth/access_token")(exchange_login_code)
+api.get("/user")(show_user)
 api.register_blueprint(repository_api, url_prefix="/repositories/<int:repository_id>", name="repository_by_id")
 api.register_error_handler(Refused, lambda refused: (refused.body, refused.status))
 api.register_error_handler(HTTPException, lambda _: ({"message": "Not Found"}, 404))

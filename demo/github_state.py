@@ -132,3 +132,19 @@ class Installation:
 class IssuedToken:
     installation: Installation
     expires_at: datetime
+    permissions: dict[str, str]
+    repositories: list[Repository] | None = None
+    """None for all of the installation, also those that come later."""
+
+    def reaches(self, repository: Repository | None) -> bool:
+        within = self.installation.repositories if self.repositories is None else self.repositories
+        return repository in within and repository in self.installation.repositories
+
+
+@dataclass
+class Authorization:
+    """Somebody agreed that the App may know who they are: what the code that GitHub gave for it is good for."""
+
+    account: Account
+    redirect_uri: str
+    code_challenge: str

@@ -7,7 +7,8 @@ OperationError
 ├── TargetAlreadyAssigned  ├── OrgNotFound       ├── RuleExists      ├── SandboxImmortal
 ├── AmbiguousAssignment    ├── RuleNotFound      ├── VersionConflict └── ProviderRefused
 ├── EnvironmentInUse       ├── InvalidPattern    ├── UnsupportedTarget
-├── TokenNotFound          └── UsernameRegistered
+├── TokenNotFound          ├── UsernameRegistered
+└── InstallationNotFound
 """
 
 from __future__ import annotations
@@ -119,6 +120,13 @@ class UsernameRegistered(OperationError):
 
     def __init__(self) -> None:
         super().__init__("Salesforce username already registered")
+
+
+class InstallationNotFound(OperationError):
+    code = "INSTALLATION_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Installation not found")
 
 
 class TokenNotFound(OperationError):

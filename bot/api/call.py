@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from bot.api.auth import Caller
 from bot.context import Context
+from bot.web_github import WebGitHub
 from operations.end import replenish_soon
 from operations.errors import PoolExhausted
 from storage import audit
@@ -55,6 +56,7 @@ class Call(Generic[Path, Query, Body]):
     """What a view is given: everything that was asked, checked, and the time that it is answered at."""
 
     context: Context
+    github: WebGitHub
     caller: Caller
     operation: str
     request_id: str

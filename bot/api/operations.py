@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.api import health, instances, monitoring, pools, review, tokens, users
+from bot.api import health, instances, monitoring, pools, repository, review, tokens, users
 from bot.api.router import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -13,4 +13,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *monitoring.routes.operations,
     *tokens.routes.operations,
     *users.routes.operations,
+    *repository.routes.operations,
 )

@@ -18,6 +18,7 @@ from bot.api.errors import MethodNotAllowed, RouteNotFound, Unauthenticated
 from bot.api.incoming import raw_path, read_body, read_path, read_query
 from bot.context import Context
 from bot.rates import Turnstile
+from bot.web_github import WebGitHub
 from operations import expire
 from operations.errors import OperationError
 from storage import assignments
@@ -101,8 +102,11 @@ class Routes:
 class Api:
     """Answers requests below PREFIX. Checks come in the order of contract 13.9."""
 
-    def __init__(self, context: Context, operations: Sequence[Operation], turnstile: Turnstile) -> None:
+    def __init__(
+        self, context: Context, operations: Sequence[Operation], turnstile: Turnstile, github: WebGitHub
+    ) -> None:
         self._context = context
+        self._github = github
         self._turnstile = turnstile
         static_first = sorted(operations, key=lambda operation: [*map(_is_parameter, operation.segments)])
         self._operations = static_first
@@ -116,6 +120,7 @@ class Api:
         g.caller = caller.name
         call = Call(
             context=self._context,
+            github=self._github,
             caller=caller,
             operation=g.operation,
             request_id=g.request_id,

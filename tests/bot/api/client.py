@@ -20,6 +20,7 @@ from storage.database import Database
 from storage.environments import Environment, EnvironmentState
 from storage.pools import Pool
 from storage.tokens import Role
+from tests.github import WireTo
 from tests.world import REPO, World
 
 POOL = {
@@ -108,7 +109,7 @@ class Api:
 
     def __init__(self, world: World, *, context: Context | None = None) -> None:
         self.world = world
-        self.app = create_app(context or world.context, lambda: None)
+        self.app = create_app(context or world.context, lambda: None, transport=WireTo(world.github))
         self.owner = self.token(Role.OWNER)
         self.application = self.token(Role.APPLICATION)
         self.member = self.token(Role.MEMBER)

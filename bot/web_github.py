@@ -1,0 +1,154 @@
+"""The few calls to GitHub that a web process makes itself: over httpx, as githubkit would cost it 1 s and 40 MB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+import structlog
+
+from bot.app_jwt import app_jwt
+from bot.context import Context, GitHubApp
+from bot.github_errors import GitHubError, NotConfigured, NotFound, Unauthorized, refused, unanswered, unreadable
+from bot.levels import LEVELS, Level
+from bot.payload import At, MalformedPayload, Readable
+
+TIMEOUT_SECONDS = 10
+AT_ONCE = 8  # calls, when many repositories are asked about
+REMEMBERED = timedelta(seconds=60)
+TOKEN_MARGIN = timedelta(minutes=5)
+MOST_REMEMBERED = 10_000
+HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+STRENGTH = {"read": 1, "write": 2, "admin": 3}
+
+Facts = TypeVar("Facts")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class InstallationFacts(Readable):
+    """An installation of the App, and what its account granted."""
+
+    id: int
+    permissions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class InstallationToken(Readable):
+    value: Annotated[str, At("token")] = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class _Permission(Readable):
+    permission: str
+    role_name: str = ""
+
+
+class WebGitHub:
+    """GitHub as the App sees it, for all threads of a web process. Errors are drawn in bot/github_errors.py."""
+
+    def __init__(self, context: Context, transport: httpx.BaseTransport | None = None) -> None:
+        self._context = context
+        self._client = httpx.Client(timeout=TIMEOUT_SECONDS, transport=transport, follow_redirects=True)
+        self._levels: dict[tuple[str, str], tuple[datetime, Level]] = {}
+        self._readers: dict[str, InstallationToken] = {}
+
+    def token(self, repo: str, wanted: Mapping[str, str]) -> tuple[InstallationToken, dict[str, str]]:
+        """A fresh token for this repository alone, with of the wanted permissions what was granted, and those.
+
+        Raises NotFound where the App is not installed.
+        """
+        installation = self._ask("GET", f"/repos/{quote(repo)}/installation", InstallationFacts.read, self._proof())
+        permissions = _within(wanted, installation.permissions)
+        path = f"/app/installations/{installation.id}/access_tokens"
+        narrowed = {"repositories": [repo.split("/", 1)[1]], "permissions": permissions}
+        return self._ask("POST", path, InstallationToken.read, self._proof(), json=narrowed), permissions
+
+    def level(self, repo: str, login: str) -> Level:
+        """What someone may do there, as GitHub told within the last 60 seconds. Raises GitHubError if it does not."""
+        now, key = self._context.clock(), (repo.lower(), login.lower())
+        told = self._levels.get(key)
+        if told is None or not told[0] <= now < told[0] + REMEMBERED:
+            if len(self._levels) > MOST_REMEMBERED:
+                self._levels.clear()
+            told = self._levels[key] = (now, self._ask_level(repo, login))
+        return told[1]
+
+    def readable(self, login: str, repos: Iterable[str]) -> frozenset[str]:
+        """Those of the repositories, in lower case, that someone can read; what GitHub does not tell cannot be."""
+        names = sorted({repo.lower() for repo in repos})
+        if len(names) < 2:  # threads would only cost
+            return frozenset(repo for repo in names if self._may_read(login, repo))
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            told = threads.map(lambda repo: self._may_read(login, repo), names)
+            return frozenset(repo for repo, may in zip(names, told, strict=True) if may)
+
+    def _may_read(self, login: str, repo: str) -> bool:
+        try:
+            return self.level(repo, login) >= Level.READ
+        except NotFound:
+            return False
+        except GitHubError as error:
+            log.warning("taken as not readable", repository=repo, user=login, reason=str(error))
+            return False
+
+    def _ask_level(self, repo: str, login: str) -> Level:
+        path = f"/repos/{quote(repo)}/collaborators/{quote(login, safe='')}/permission"
+        try:
+            told = self._ask("GET", path, _Permission.read, self._reader(repo))
+        except NotFound:
+            return Level.NONE
+        except Unauthorized:  # the App was installed anew, say, which ends every token of before
+            self._readers.pop(repo.lower(), None)
+            raise
+        return LEVELS.get(told.role_name) or LEVELS.get(told.permission, Level.NONE)
+
+    def _reader(self, repo: str) -> str:
+        """A token that reads the metadata of this repository, and no more."""
+        token = self._readers.get(repo.lower())
+        if token is None or token.expires_at - TOKEN_MARGIN <= self._context.clock():
+            token, _ = self.token(repo, {"metadata": "read"})
+            self._readers[repo.lower()] = token
+        return token.value
+
+    def _proof(self) -> str:
+        app = self._app()
+        return app_jwt(app.app_id, app.private_key, now=self._context.clock())
+
+    def _app(self) -> GitHubApp:
+        app = self._context.github_app()
+        if app is None:
+            raise NotConfigured("there is no GitHub App yet")
+        return app
+
+    def _ask(
+        self, method: str, path: str, read: Callable[[Any], Facts], bearer: str, json: Mapping[str, Any] | None = None
+    ) -> Facts:
+        headers = {**HEADERS, "Authorization": f"Bearer {bearer}"}
+        try:
+            answer = self._client.request(method, f"{self._app().api_url}{path}", headers=headers, json=json)
+        except httpx.RequestError as error:
+            raise unanswered(error, repeatable=True) from None
+        if not answer.is_success:
+            raise refused(answer, repeatable=True, now=self._context.clock())
+        try:
+            return read(answer.json())
+        except (ValueError, MalformedPayload) as error:
+            raise unreadable(answer, error, repeatable=True) from None
+
+
+def _within(wanted: Mapping[str, str], granted: Mapping[str, str]) -> dict[str, str]:
+    """Of each permission the weaker of what is wanted and what was granted; metadata may always be read."""
+    both = {name: min(level, granted[name], key=_strength) for name, level in wanted.items() if name in granted}
+    return both or {"metadata": "read"}
+
+
+def _strength(level: str) -> int:
+    return STRENGTH.get(level, 0)
