@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text, and_, delete, exists, or_, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.database import Base, Id, new_id
 
@@ -96,7 +112,19 @@ def claim_due(session: Session, queue: str, worker: str, *, now: datetime, limit
     the unique index on active keys holds even where two workers look at the same moment, and then the second
     gets ClaimLost. A task whose worker has not renewed its claim is taken over.
     """
-    other, earlier = aliased(Task), aliased(Task)
+    given = {"wanted": queue, "worker": worker, "now": now, "until": now + CLAIM, "most": limit}
+    options = {"populate_existing": True, "synchronize_session": False}
+    try:
+        claimed = session.scalars(_claim(), given, execution_options=options).all()
+    except IntegrityError as error:
+        raise ClaimLost("another worker has just claimed one of the same key") from error
+    return sorted(claimed, key=lambda task: (task.run_at, task.number))
+
+
+@cache
+def _claim() -> ReturningUpdate[tuple[Task]]:
+    """Put together once: that takes several times as long as running it, and idle workers run it all the time."""
+    other, earlier, now = aliased(Task), aliased(Task), bindparam("now")
     due = or_(
         and_(Task.state == TaskState.PENDING, Task.run_at <= now),
         and_(Task.state == TaskState.ACTIVE, Task.claimed_until < now),
@@ -112,31 +140,25 @@ def claim_due(session: Session, queue: str, worker: str, *, now: datetime, limit
     free = or_(Task.serial_key.is_(None), Task.state == TaskState.ACTIVE, and_(~busy, ~behind))
     chosen = (
         select(Task.number)
-        .where(Task.queue == queue, due, free)
+        .where(Task.queue == bindparam("wanted"), due, free)
         .order_by(Task.run_at, Task.number)
-        .limit(limit)
+        .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
         .cte("chosen")  # evaluated once: as a subquery PostgreSQL may repeat it for each row, past the limit
     )
-    claim = (
+    return (
         update(Task)
         .where(Task.number.in_(select(chosen.c.number)), due)
         .values(
             state=TaskState.ACTIVE,
-            claimed_by=worker,
-            claimed_until=now + CLAIM,
+            claimed_by=bindparam("worker"),
+            claimed_until=bindparam("until"),
             attempts=Task.attempts + 1,
             fence=Task.fence + 1,
             started_at=now,
         )
         .returning(Task)
     )
-    options = {"populate_existing": True, "synchronize_session": False}
-    try:
-        claimed = session.scalars(claim, execution_options=options).all()
-    except IntegrityError as error:
-        raise ClaimLost("another worker has just claimed one of the same key") from error
-    return sorted(claimed, key=lambda task: (task.run_at, task.number))
 
 
 def hold(session: Session, task: Task) -> None:
