@@ -67,7 +67,7 @@ class Between:
         return {**described, low: self.low, high: self.high}
 
     def _check(self, value: float | str) -> float | str:
-        bounds = f"between {self.low:g} and {self.high:g}"
+        bounds = f"between {self.low} and {self.high}"
         if isinstance(value, str) and not self.low <= len(value) <= self.high:
             raise PydanticCustomError("length", f"must have {bounds} characters")
         if not isinstance(value, str) and not self.low <= value <= self.high:
