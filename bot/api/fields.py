@@ -28,6 +28,7 @@ from operations.times import iso
 from storage.assignments import AssignmentStatus, HolderType
 
 LARGEST_METADATA = 16 * 1024
+NO_NUL = r"^[^\u0000]*$"
 
 
 class Fields(BaseModel):
@@ -43,6 +44,13 @@ class Body(Fields):
     @classmethod
     def _null_is_absent(cls, given: Any) -> Any:
         return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        described = handler(schema)
+        resolved = handler.resolve_ref_schema(described)
+        resolved["properties"] = optional_or_null(resolved)
+        return described
 
 
 class Answer(BaseModel):
@@ -95,6 +103,21 @@ class Matching:
         if not re.fullmatch(self.pattern, value):
             raise PydanticCustomError("pattern", f"must {self.words}")
         return value
+
+
+def optional_or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The properties of a body's schema, with null for each that may be absent."""
+    required = schema.get("required", ())
+    fields = schema.get("properties", {}).items()
+    return {name: field if name in required else _or_null(field) for name, field in fields}
+
+
+def _or_null(field: dict[str, Any]) -> dict[str, Any]:
+    null = {"type": "null"}
+    if null in field.get("anyOf", ()):
+        return field
+    kept = {name: value for name, value in field.items() if name in ("default", "description", "deprecated")}
+    return {"anyOf": [{name: value for name, value in field.items() if name not in kept}, null], **kept}
 
 
 def _whole(value: Any) -> Any:

@@ -28,6 +28,7 @@ from bot.api.fields import (
     PoolTag,
     QueryBoolean,
     RepositoryIdentifier,
+    optional_or_null,
 )
 from bot.api.validation import checked
 from storage.pools import Pool, Strategy
@@ -200,7 +201,8 @@ class PoolChanges(RootModel[dict[str, Any]]):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         described = handler.resolve_ref_schema(handler(PoolBody.__pydantic_core_schema__))
-        return {name: value for name, value in described.items() if name != "required"}
+        changes = {name: value for name, value in described.items() if name not in ("required", "description")}
+        return {**changes, "properties": optional_or_null(described)}
 
     def applied_to(self, pool: Pool, repository_identifier: str) -> PoolBody:
         """The pool's values with these changes, checked like a new pool's. Refuses to change what is immutable."""

@@ -1,0 +1,419 @@
+"""Examples of requests and answers, as the original's published pages print them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+REPOSITORY = "flxbl-io/sf-core"
+NOON = "2025-01-01T12:00:00Z"
+POOL_ASSIGNMENT = "550e8400-e29b-41d4-a716-446655440000"
+KEY = {"assignmentType": "pr", "assignmentId": "123", "repositoryIdentifier": REPOSITORY}
+INSTANCE_URL, LOGIN_URL = "https://test-sandbox.sandbox.my.salesforce.com", "https://test.salesforce.com"
+AUTH_URL = "force://PlatformCLI::…@test-sandbox.sandbox.my.salesforce.com"
+IDLE = {"state": "idle", "usedBy": None, "acquiredAt": None, "inUseUntil": None}
+METADATA = {
+    "prTitle": "Feature: Add dark mode",
+    "labels": ["enhancement", "ui"],
+    "description": "Testing environment for dark mode feature",
+}
+ASSIGNMENT = {
+    **KEY,
+    "domain": None,
+    "poolTag": "core_dev",
+    "sandboxName": "dev123456",
+    "poolAssignmentId": POOL_ASSIGNMENT,
+    "status": "active",
+    "assignedBy": "dev@example.com",
+    "assignedAt": NOON,
+    "expiresAt": "2025-01-03T12:00:00Z",
+    "isImmortal": False,
+    "metadata": {"prNumber": 123, **METADATA},
+    "environmentDetails": {"instanceUrl": INSTANCE_URL, "loginUrl": LOGIN_URL, "sfdxAuthUrl": AUTH_URL},
+    "usage": IDLE,
+    "version": 1,
+}
+TRANSITIONED = {
+    **ASSIGNMENT,
+    "assignmentType": "issue",
+    "assignmentId": "456",
+    "metadata": {
+        "issueNumber": 456,
+        "previousAssignment": {"type": "pr", "id": "123"},
+        "reason": "PR merged, moving to issue for tracking",
+        "transitionedBy": "automation",
+    },
+    "version": 2,
+}
+IN_USE = {
+    "state": "in_use",
+    "usedBy": "ci-pipeline-123",
+    "acquiredAt": NOON,
+    "inUseUntil": "2025-01-01T12:30:00Z",
+}
+SETTINGS = {
+    "name": "Development Pool",
+    "branchPattern": "feature/*",
+    "devHubUsername": "devhub@example.com",
+    "minAvailableInstances": 3,
+    "maxTotalInstances": 10,
+    "daysToKeepUnassignedAvailable": 30,
+    "refreshOrDeleteStrategy": "DELETE_EXPIRED",
+    "isActive": True,
+    "defaultExpirationHours": 24,
+    "extendedExpirationHours": 168,
+    "averageOrgCreationTime": 45,
+    "returnToPoolOnUnassign": False,
+    "metadata": {"environment": "dev", "team": "platform", "region": "us-west"},
+}
+DEFINITION = {
+    "autoActivate": True,
+    "licenseType": "Developer",
+    "description": "Dev sandbox for feature development",
+    "sandboxName": ["DEV", "QA"],
+}
+NEW_POOL = {
+    **SETTINGS,
+    "repositoryIdentifier": REPOSITORY,
+    "poolTag": "dev-pool",
+    "sandboxDefinition": DEFINITION,
+    "additionalConfig": {},
+}
+POOL = {
+    **NEW_POOL,
+    "accountId": "flxbl-io",
+    "poolType": "SANDBOX",
+    "provider": "salesforce",
+    "domainPatterns": [],
+    "hasAssignmentRules": True,
+    "lastMonitoredAt": NOON,
+    "lastProvisionedAt": NOON,
+    "currentProvisionRunId": None,
+    "currentMonitorRunId": None,
+    "refreshStrategy": "ALWAYS",
+    "refreshIntervalHours": 24,
+    "minActiveInstances": 3,
+    "maxActiveInstances": 10,
+    "minRetentionDays": 7,
+}
+COUNTS = {
+    "total": 5, "available": 3, "assigned": 1, "provisioning": 1, "error": 0, "expired": 0, "deleting": 0, "waiting": 0,
+}  # fmt: skip
+SANDBOX = {"sandboxId": "sb-core-dev-dev123456", "sandboxName": "dev123456"}
+INSTANCE = {
+    **SANDBOX,
+    "poolTag": "core_dev",
+    "repositoryIdentifier": REPOSITORY,
+    "status": "ASSIGNED",
+    "assignmentId": POOL_ASSIGNMENT,
+    "assignedToUserEmail": None,
+    "isImmortal": False,
+    "flagged": False,
+    "expiresAt": "2025-01-03T12:00:00Z",
+    "instanceUrl": INSTANCE_URL,
+    "loginUrl": LOGIN_URL,
+    "salesforceOrgId": "00D5g000004XYZAEA4",
+    "createdAt": "2025-01-01T09:00:00Z",
+    "lastError": None,
+    "deletionEligibleAt": "2025-01-02T09:00:00Z",
+    "sfdxAuthUrl": AUTH_URL,
+}
+RULE = {
+    "id": "rpa_4f1c",
+    "repositoryIdentifier": REPOSITORY,
+    "targetType": "pool",
+    "poolTag": "core_dev",
+    "poolType": "SANDBOX",
+    "environmentName": None,
+    "branchPattern": "feature/*",
+    "domainPattern": None,
+    "domainPatterns": ["sales-*"],
+    "priority": 100,
+    "description": None,
+    "isActive": True,
+    "createdAt": NOON,
+    "updatedAt": NOON,
+    "createdBy": "dev@example.com",
+    "updatedBy": "dev@example.com",
+    "version": 1,
+}
+TOKEN = {
+    "id": "123e4567-e89b-42d3-a456-426614174000",
+    "name": "nightly pipeline",
+    "role": "application",
+    "repositories": [REPOSITORY],
+    "expiresAt": "2025-01-31T12:00:00Z",
+    "createdAt": NOON,
+}
+
+PARAMETERS: Mapping[str, Any] = {
+    "repositoryIdentifier": REPOSITORY,
+    "poolTag": "core_dev",
+    "sandboxName": "dev123456",
+    "assignmentType": "pr",
+    "assignmentId": "123",
+}
+
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "POST /sfp/api/review/environments/assign": {
+        **KEY,
+        "poolTag": "core_dev",
+        "branch": "feature/ABC-123",
+        "domains": ["sales", "service"],
+        "expirationHours": 48,
+        "isImmortal": False,
+        "metadata": METADATA,
+        "override": False,
+    },
+    "POST /sfp/api/review/environments/extend": {**KEY, "extensionHours": 24, "isImmortal": False},
+    "POST /sfp/api/review/environments/unassign": {**KEY, "returnToPool": True},
+    "POST /sfp/api/review/environments/transition": {
+        "repositoryIdentifier": REPOSITORY,
+        "fromAssignmentType": "pr",
+        "fromAssignmentId": "123",
+        "toAssignmentType": "issue",
+        "toAssignmentId": "456",
+        "metadata": {"reason": "PR merged, moving to issue for tracking", "transitionedBy": "automation"},
+    },
+    "POST /sfp/api/review/environments/acquire": {**KEY, "duration": 30, "usedBy": "ci-pipeline-123"},
+    "POST /sfp/api/review/environments/release": KEY,
+    "POST /sfp/api/pools/configs": NEW_POOL,
+    "PATCH /sfp/api/pools/configs/{poolTag}": {**SETTINGS, "sandboxDefinition": {}, "additionalConfig": {}},
+    "POST /sfp/api/pools/cleanup-zombies": {"devHubUsername": "devhub_main_org", "dryRun": True},
+    "POST /sfp/api/pools/{poolTag}/fetch": {"assignmentId": POOL_ASSIGNMENT, "isImmortal": False},
+    "POST /sfp/api/pools/{poolTag}/unassign": {"assignmentId": POOL_ASSIGNMENT},
+    "POST /sfp/api/pools/{poolTag}/extend": {
+        "assignmentId": POOL_ASSIGNMENT,
+        "extensionHours": 24,
+        "isImmortal": True,
+    },
+    "POST /sfp/api/review/pools/assign": {
+        "repositoryIdentifier": REPOSITORY,
+        "poolTag": "core_dev",
+        "branchPattern": "feature/*",
+        "domainPatterns": ["sales-*"],
+        "priority": 100,
+    },
+    "PATCH /sfp/api/review/pools/assign/{id}": {"priority": 200, "version": 1},
+    "PUT /sfp/api/review/pools/assign/{id}": {"priority": 200, "version": 1},
+    "POST /sfp/api/review/pools/assign/match": {
+        "repositoryIdentifier": REPOSITORY,
+        "branch": "feature/ABC-123",
+        "domains": ["sales-emea"],
+    },
+    "POST /sfp/api/application-tokens": {
+        "name": "nightly pipeline",
+        "expiresIn": 30,
+        "repositories": [REPOSITORY],
+    },
+}
+
+ANSWERS: Mapping[str, Any] = {
+    "GET /sfp/api": {"status": "ok", "version": "0.1.0", "timestamp": NOON},
+    "GET /sfp/api/ping": {"status": "ok", "message": "pong"},
+    "POST /sfp/api/review/environments/assign": {
+        "status": "environment_assigned",
+        "message": "Review environment successfully assigned from pool core_dev",
+        "timestamp": NOON,
+        "isReused": False,
+        "assignment": ASSIGNMENT,
+    },
+    "GET /sfp/api/review/environments/{assignmentType}/{assignmentId}": ASSIGNMENT,
+    "POST /sfp/api/review/environments/extend": {
+        "status": "environment_extended",
+        "message": "Review environment expiration extended by 24 hours",
+        "timestamp": NOON,
+        "assignment": {
+            **KEY,
+            "sandboxName": "dev123456",
+            "previousExpiresAt": "2025-01-03T12:00:00Z",
+            "newExpiresAt": "2025-01-04T12:00:00Z",
+            "extensionHours": 24,
+            "isImmortal": False,
+            "version": 3,
+        },
+    },
+    "POST /sfp/api/review/environments/unassign": {
+        "status": "environment_unassigned",
+        "message": "Review environment successfully unassigned and returned to pool",
+        "timestamp": NOON,
+        "details": {
+            **KEY,
+            "poolTag": "core_dev",
+            "sandboxName": "dev123456",
+            "returnedToPool": True,
+            "finalStatus": "released",
+        },
+    },
+    "POST /sfp/api/review/environments/transition": {
+        "status": "environment_transitioned",
+        "message": "Review environment successfully transitioned from pr-123 to issue-456",
+        "timestamp": NOON,
+        "assignment": TRANSITIONED,
+    },
+    "POST /sfp/api/review/environments/acquire": {
+        "status": "environment_acquired",
+        "message": "Environment successfully acquired for 30 minutes",
+        "timestamp": NOON,
+        "assignment": {**ASSIGNMENT, "usage": IN_USE, "version": 2},
+    },
+    "POST /sfp/api/review/environments/release": {
+        "status": "environment_released",
+        "message": "Environment successfully released",
+        "timestamp": NOON,
+        "assignment": {**ASSIGNMENT, "version": 3},
+    },
+    "GET /sfp/api/review/environments/list": {"assignments": [ASSIGNMENT], "totalCount": 1, "timestamp": NOON},
+    "GET /sfp/api/pools/configs": [POOL],
+    "POST /sfp/api/pools/configs": POOL,
+    "GET /sfp/api/pools/configs/{poolTag}": POOL,
+    "PATCH /sfp/api/pools/configs/{poolTag}": POOL,
+    "DELETE /sfp/api/pools/configs/{poolTag}": {
+        "message": "Pool configuration core_dev deleted successfully",
+        "deletedAt": NOON,
+    },
+    "GET /sfp/api/pools/status": {
+        "poolTag": "dev-pool",
+        "repositoryIdentifier": REPOSITORY,
+        "status": "active",
+        "instances": COUNTS,
+        "config": POOL,
+    },
+    "POST /sfp/api/pools/cleanup-zombies": {
+        "message": "Found 1 orphaned instances. Run with dryRun=false to delete them.",
+        "orphanedInstances": [
+            {
+                "sandboxName": "DEV123",
+                "poolTag": "core_dev",
+                "status": "AVAILABLE",
+                "reason": "Not found in Salesforce",
+            }
+        ],
+        "dryRun": True,
+    },
+    "GET /sfp/api/pools/mode": {
+        "mode": "mock",
+        "description": "Using the mock sandbox service",
+        "mockModeEnvVar": "GREENROOM_SANDBOX_MODE",
+    },
+    "GET /sfp/api/pools/monitoring-jobs": {
+        "totalJobs": 1,
+        "jobs": [
+            {
+                "jobName": "global-pool-monitor",
+                "description": "Global pool monitoring job that monitors all active pools",
+                "pattern": "*/30 * * * *",
+                "nextRun": "2025-01-01T12:30:00Z",
+                "lastRun": NOON,
+                "running": False,
+            }
+        ],
+    },
+    "GET /sfp/api/pools/{poolTag}/instances": [INSTANCE],
+    "POST /sfp/api/pools/{poolTag}/provision": {
+        "status": "provisioning_started",
+        "message": "Provisioning 2 new instances for pool core_dev",
+        "timestamp": NOON,
+        "details": {
+            "poolCapacity": 5,
+            "availableInstances": 1,
+            "provisioningInstances": 2,
+            "instancesToBeCreated": 2,
+        },
+    },
+    "POST /sfp/api/pools/{poolTag}/fetch": {
+        "status": "sandbox_assigned",
+        "message": "Sandbox successfully assigned",
+        "timestamp": NOON,
+        "details": {
+            **SANDBOX,
+            "instanceUrl": INSTANCE_URL,
+            "loginUrl": LOGIN_URL,
+            "expiresAt": "2025-01-03T12:00:00Z",
+            "isReused": False,
+            "sfdxAuthUrl": AUTH_URL,
+        },
+    },
+    "POST /sfp/api/pools/{poolTag}/unassign": {
+        "status": "unassigned",
+        "message": "Sandbox successfully unassigned and returned to pool",
+        "timestamp": NOON,
+        "details": {**SANDBOX, "poolTag": "core_dev"},
+    },
+    "POST /sfp/api/pools/{poolTag}/extend": {
+        "status": "expiry_extended",
+        "message": "Sandbox expiry extended successfully",
+        "timestamp": NOON,
+        "details": {**SANDBOX, "newExpiresAt": "2025-01-05T12:00:00Z", "extensionHours": 48},
+    },
+    "POST /sfp/api/pools/{poolTag}/replenish": {
+        "poolTag": "core_dev",
+        "steps": {
+            "reconciliation": {
+                "success": True,
+                "message": "State reconciliation completed successfully",
+                "duration": 245,
+            },
+            "lifecycleProcessing": {
+                "success": True,
+                "message": "Lifecycle processing completed successfully",
+                "duration": 1523,
+            },
+            "quotaMaintenance": {
+                "success": True,
+                "message": "Quota maintenance completed. 2 instances will be created.",
+                "availableInstances": 1,
+                "errorInstances": 0,
+                "instancesToBeCreated": 2,
+                "duration": 342,
+            },
+        },
+        "summary": "Replenishment completed successfully. Reconciliation: ✓, Lifecycle: ✓, Quota: ✓ (2 new instances)",
+        "totalDuration": 2110,
+    },
+    "DELETE /sfp/api/pools/{poolTag}/instances/{sandboxName}": {
+        "status": "sandbox_deleted",
+        "message": "Sandbox dev123456 deleted",
+        "timestamp": NOON,
+        "details": {
+            "sandboxName": "dev123456",
+            "previousStatus": "ERROR",
+            "isImmortal": False,
+            "createdAt": "2025-01-01T09:00:00Z",
+            "deletionType": "immediate",
+        },
+    },
+    "GET /sfp/api/review/pools/assign": [RULE],
+    "POST /sfp/api/review/pools/assign": RULE,
+    "PATCH /sfp/api/review/pools/assign/{id}": {**RULE, "priority": 200, "version": 2},
+    "PUT /sfp/api/review/pools/assign/{id}": {**RULE, "priority": 200, "version": 2},
+    "DELETE /sfp/api/review/pools/assign/{id}": {"message": "Rule deleted successfully"},
+    "POST /sfp/api/review/pools/assign/match": {
+        "matched": True,
+        "poolTag": "core_dev",
+        "assignment": {"poolType": "SANDBOX", "ruleId": "rpa_4f1c", "source": "rule", "priority": 100},
+        "evaluated": [
+            {"ruleId": "rpa_9a00", "matched": False, "why": "branch feature/ABC-123 does not match release/*"},
+            {"ruleId": "rpa_4f1c", "matched": True, "why": "branch and domains match"},
+        ],
+    },
+    "GET /sfp/api/application-tokens": [TOKEN],
+    "POST /sfp/api/application-tokens": {**TOKEN, "token": "sfp_app_…"},
+    "DELETE /sfp/api/application-tokens/{token}": {
+        "message": "Application token deleted successfully",
+        "id": TOKEN["id"],
+    },
+    "GET /sfp/api/users/me": {
+        "id": TOKEN["id"],
+        "name": TOKEN["name"],
+        "email": None,
+        "role": "application",
+    },
+    "GET /sfp/api/repository/auth-token": {
+        "token": "ghs_…",
+        "expiresAt": "2025-01-01T13:00:00Z",
+        "type": "installation",
+        "provider": "github",
+        "scope": "contents:read,pull_requests:write",
+    },
+}
