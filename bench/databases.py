@@ -25,9 +25,10 @@ class Databases:
     _directory: Path
     _numbers: Iterator[int]
 
-    def postgres(self) -> str:
-        """The URL of a PostgreSQL database with empty tables, in which a commit waits for the log."""
-        url = self._postgres.create_database(f"bench_{next(self._numbers)}", template="template")
+    def postgres(self, *, tables: bool = True) -> str:
+        """The URL of a PostgreSQL database with our empty tables or none, in which a commit waits for the log."""
+        template = "template" if tables else None
+        url = self._postgres.create_database(f"bench_{next(self._numbers)}", template)
         database = Database(url)
         with database.engine.begin() as connection:
             name = connection.execute(text("SELECT current_database()")).scalar_one()
@@ -35,10 +36,11 @@ class Databases:
         database.dispose()
         return url
 
-    def sqlite(self) -> str:
-        """The URL of an SQLite database with empty tables."""
+    def sqlite(self, *, tables: bool = True) -> str:
+        """The URL of an SQLite database with our empty tables or none."""
         url = f"sqlite:///{self._directory / f'bench_{next(self._numbers)}.db'}"
-        make_schema(url)
+        if tables:
+            make_schema(url)
         return url
 
     def both(self) -> dict[str, str]:

@@ -7,16 +7,15 @@ import hmac
 import json
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from prometheus_client import Counter
+from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
 
 from bot.context import Context
-from bot.handlers import HANDLERS
+from bot.handlers import EVENTS, HANDLERS
 from storage import deliveries
 from storage.database import StoreUnavailable
-from storage.deliveries import DeliveryState
-from storage.queue import QueueName, ring
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,6 +24,37 @@ PATH = "/github/webhook"
 LARGEST_BODY = 25 * 1024 * 1024  # GitHub sends no larger ones
 
 received = Counter("greenroom_webhooks_total", "Webhooks by event and what became of them", ["event", "outcome"])
+
+
+class Identified(BaseModel):
+    id: StrictInt
+
+
+class Numbered(BaseModel):
+    number: StrictInt
+
+
+LENIENT = Field(union_mode="left_to_right")  # what is not as GitHub promises is left for the worker to complain of
+
+
+class Envelope(BaseModel):
+    """What the door has to know of a payload. All the rest is passed over: no objects are made of it."""
+
+    action: Annotated[StrictStr | Any, LENIENT] = None
+    repository: Annotated[Identified | Any, LENIENT] = None
+    pull_request: Annotated[Numbered | Any, LENIENT] = None
+    issue: Annotated[Numbered | Any, LENIENT] = None
+    installation: Annotated[Identified | Any, LENIENT] = None
+
+    @property
+    def serial_key(self) -> str:
+        """What deliveries must be worked in order for: the pull request or issue, else the repository or account."""
+        if not isinstance(self.repository, Identified):
+            return f"installation:{self.installation.id if isinstance(self.installation, Identified) else ''}"
+        for thread in (self.pull_request, self.issue):
+            if isinstance(thread, Numbered):
+                return f"{self.repository.id}#{thread.number}"
+        return str(self.repository.id)
 
 
 class Refused(Exception):
@@ -50,8 +80,7 @@ class WebhookDoor:
             status, message = refused.status, str(refused)
         except StoreUnavailable:
             status, message = HTTPStatus.SERVICE_UNAVAILABLE, "The state store is unreachable; nothing was changed"
-        known = event if any(event == name for name, _ in HANDLERS) else "other"
-        received.labels(known, str(status.value)).inc()
+        received.labels(event if event in EVENTS else "other", str(status.value)).inc()
         body = json.dumps({"message": message}).encode()
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
@@ -73,30 +102,13 @@ class WebhookDoor:
         guid = environ.get("HTTP_X_GITHUB_DELIVERY", "")
         if not event or not 0 < len(guid) <= 100:
             raise Refused(HTTPStatus.BAD_REQUEST, "X-GitHub-Event and X-GitHub-Delivery are required")
-        payload = _payload(environ, body)
-        action = payload.get("action")
-        if (event, action) not in HANDLERS:
+        envelope = _envelope(environ, body)
+        action = envelope.action
+        if not isinstance(action, str | None) or (event, action) not in HANDLERS:
             return HTTPStatus.OK, f"Nothing to do for {event}"
-        self._store(guid, event, str(action), payload, body)
+        context = self._context
+        deliveries.receive(context.database, guid, event, action, envelope.serial_key, body, now=context.clock())
         return HTTPStatus.ACCEPTED, "Accepted"
-
-    def _store(self, guid: str, event: str, action: str, payload: dict[str, Any], body: bytes) -> None:
-        now = self._context.clock()
-        row = {
-            "guid": guid,
-            "event": event,
-            "action": action,
-            "serial_key": serial_key(payload),
-            "body": body,
-            "state": DeliveryState.RECEIVED,
-            "attempts": 0,
-            "fence": 0,
-            "run_at": now,
-            "received_at": now,
-        }
-        with self._context.database.transaction() as session:
-            deliveries.receive(session, row)
-            ring(session, QueueName.CRITICAL)
 
 
 def signed(body: bytes, signature: str, secret: str) -> bool:
@@ -106,21 +118,6 @@ def signed(body: bytes, signature: str, secret: str) -> bool:
     """
     expected = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
-
-
-def serial_key(payload: dict[str, Any]) -> str:
-    """What deliveries must be worked in order for: the pull request or issue, else the repository or account."""
-    repository = _identifier(payload, "repository")
-    number = _identifier(payload, "pull_request", "number") or _identifier(payload, "issue", "number")
-    if repository and number:
-        return f"{repository}#{number}"
-    return repository or f"installation:{_identifier(payload, 'installation')}"
-
-
-def _identifier(payload: dict[str, Any], key: str, field: str = "id") -> str:
-    found = payload.get(key)
-    value = found.get(field) if isinstance(found, dict) else None
-    return str(value) if isinstance(value, int) else ""
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
@@ -136,13 +133,10 @@ def _body(environ: WSGIEnvironment) -> bytes:
     return body
 
 
-def _payload(environ: WSGIEnvironment, body: bytes) -> dict[str, Any]:
+def _envelope(environ: WSGIEnvironment, body: bytes) -> Envelope:
     if environ.get("CONTENT_TYPE", "").split(";")[0].strip().lower() != "application/json":
         raise Refused(HTTPStatus.BAD_REQUEST, "Set the webhook's content type to application/json")
     try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, "The body is not JSON") from error
-    if not isinstance(payload, dict):
-        raise Refused(HTTPStatus.BAD_REQUEST, "The body is not a JSON object")
-    return payload
+        return Envelope.model_validate_json(body)
+    except ValidationError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "The body is not a payload of GitHub's in JSON") from error

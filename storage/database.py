@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from sqlalchemy import JSON, DateTime, Dialect, Engine, MetaData, Uuid, create_engine, event, text
+from sqlalchemy import JSON, DateTime, Dialect, Engine, Executable, MetaData, Uuid, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON")
+UNASKED = 1.0  # seconds: a connection that rested no longer than this is not asked whether it lives
 
 
 class StoreUnavailable(Exception):
@@ -78,6 +82,13 @@ class Database:
         self.ring = ring
         self.engine = _engine(url)
         self._reader = self.engine.execution_options(begin="DEFERRED")
+        self._alone = _engine(
+            url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, skip_autocommit_rollback=True
+        )
+        if self.is_sqlite:
+            event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            _ask_the_rested(self.engine)
 
     @property
     def is_sqlite(self) -> bool:
@@ -93,9 +104,30 @@ class Database:
         """
         with _translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
-        rung: frozenset[str] = frozenset(session.info.get("rung", ()))
-        if rung and self.ring is not None:
-            self.ring(rung)
+        self._ring(frozenset(session.info.get("rung", ())))
+
+    def execute(self, statement: Executable, values: Mapping[str, Any], *, rings: str) -> None:
+        """One statement is a transaction of its own, in one round trip; then that queue's doorbell is rung.
+
+        It is done again where its connection breaks, which leaves open whether it was done: only for statements
+        that change nothing the second time. Raises StoreUnavailable as transaction() does.
+        """
+        with _translated():
+            try:
+                self._execute(statement, values)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                self._execute(statement, values)
+        self._ring(frozenset((rings,)))
+
+    def _execute(self, statement: Executable, values: Mapping[str, Any]) -> None:
+        with self._alone.connect() as connection:
+            connection.execute(statement, values)
+
+    def _ring(self, queues: frozenset[str]) -> None:
+        if queues and self.ring is not None:
+            self.ring(queues)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -111,6 +143,7 @@ class Database:
     def dispose(self, *, close: bool = True) -> None:
         """Forgets the pooled connections; `close=False` in a forked child, whose parent still uses them."""
         self.engine.dispose(close=close)
+        self._alone.dispose(close=close)
 
 
 @contextmanager
@@ -125,17 +158,34 @@ def _translated() -> Iterator[None]:
         raise
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, **options: Any) -> Engine:
     if url.startswith("postgres://"):
         url = "postgresql" + url.removeprefix("postgres")
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg" + url.removeprefix("postgresql")
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=10, max_overflow=10, pool_timeout=10, pool_pre_ping=True)
-    engine = create_engine(url, pool_size=10, max_overflow=10, pool_timeout=10)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    # The connection used last is used next, so that what is idle stays idle, and can be closed by whoever does that.
+    engine = create_engine(url, pool_size=10, max_overflow=10, pool_timeout=10, pool_use_lifo=True, **options)
+    if url.startswith("sqlite"):
+        event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _ask_the_rested(engine: Engine) -> None:
+    """As pool_pre_ping does, but without a round trip for every transaction of a busy process."""
+
+    def rest(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) <= UNASKED:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool connects anew
+
+    event.listen(engine, "checkin", rest)
+    event.listen(engine, "checkout", ask)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from storage import deliveries
 from storage.database import Database
-from storage.deliveries import Delivery, DeliveryState
+from storage.deliveries import Delivery
 from storage.tasks import CLAIM, ClaimLost
 from tests.at_once import at_once, beside
 from tests.provider import Clock
@@ -28,16 +28,14 @@ class Inbox:
         self.database = database
         self.clock = clock
 
-    def row(self, guid: str, key: str = "pr1") -> dict[str, Any]:
+    def row(self, guid: str, key: str = "pr1") -> Delivery:
         now = self.clock()
-        return {
-            "guid": guid, "event": "pull_request", "action": "opened", "serial_key": key, "body": b"{}",
-            "state": DeliveryState.RECEIVED, "attempts": 0, "fence": 0, "run_at": now, "received_at": now,
-        }  # fmt: skip
+        return Delivery(
+            guid=guid, event="pull_request", action="opened", serial_key=key, body=b"{}", run_at=now, received_at=now
+        )
 
     def receive(self, guid: str, key: str = "pr1") -> None:
-        with self.database.transaction() as session:
-            deliveries.receive(session, self.row(guid, key))
+        deliveries.receive(self.database, guid, "pull_request", "opened", key, b"{}", now=self.clock())
 
     def claim(self, worker: str = "w", *, limit: int = 20) -> list[Delivery]:
         with self.database.transaction() as session:
@@ -170,7 +168,8 @@ def test_who_finds_a_pull_request_taken_at_this_very_moment_gets_nothing(inbox: 
         return  # one writer at a time gives numbers in the order of commits
     with ExitStack() as first_claim:
         with inbox.database.transaction() as uncommitted:
-            deliveries.receive(uncommitted, inbox.row("a1"))
+            uncommitted.add(inbox.row("a1"))
+            uncommitted.flush()
             inbox.receive("a2")
             session = first_claim.enter_context(inbox.database.transaction())
             claimed = list(deliveries.claim_due(session, "one", now=inbox.clock(), limit=9))
