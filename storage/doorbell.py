@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from rq.serializers import JSONSerializer
 
 DRAIN = "jobs.bell.drain"  # by name: whoever rings need not load the jobs
 SECONDS_TO_ANSWER = 2
+REST = 0.01  # seconds after a ring: what comes meanwhile is one ring
+REST_WITHOUT_REDIS = 1.0
 ENOUGH_WAITING = 2  # rings in a queue that nobody has answered yet; a worker that answers finds every row
 
 log = structlog.get_logger(__name__)
@@ -64,11 +67,14 @@ class Doorbell:
                 while not self._pending:
                     self._wake.wait()
                 queues, self._pending = self._pending, set()
-            for name in queues:
-                try:
+            try:
+                for name in queues:
                     press(rq_queue(name, connection), name)
-                except RedisError as error:
-                    log.warning("not rung", queue=name, reason=type(error).__name__)
+                time.sleep(REST)
+            except RedisError as error:
+                log.warning("not rung", queues=sorted(queues), reason=type(error).__name__)
+                self.ring(frozenset(queues))
+                time.sleep(REST_WITHOUT_REDIS)
 
 
 def press(queue: Queue, name: str) -> None:
@@ -78,4 +84,3 @@ def press(queue: Queue, name: str) -> None:
     """
     if queue.count < ENOUGH_WAITING:
         queue.enqueue_call(DRAIN, args=(name,), timeout=-1, result_ttl=0, failure_ttl=0, ttl=60)
-
