@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
 
 from sqlalchemy import select
 
-from bot.settings import Settings
+from bot.settings import SandboxMode, Settings
 from providers.provider import PoolSettings, Provider
 from providers.registry import Providers
+from storage import orgs
 from storage.apps import App
 from storage.database import Database
 from storage.pools import Pool
@@ -29,6 +29,8 @@ class GitHubApp:
     api_url: str
     private_key: str = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,16 @@ class Context:
     providers: Providers
     clock: Callable[[], datetime]
     apps: AppReader
+    mode: ModeReader
 
     @classmethod
     def of(cls, settings: Settings, database: Database, clock: Callable[[], datetime] | None = None) -> Context:
         """The context of these settings, on this database."""
         clock = clock or (lambda: datetime.now(UTC))
-        mode = cast(Literal["mock", "real"], settings.sandbox_mode)
         vault = Vault(settings.secret_keys)
-        providers = Providers(settings.data, mode, clock)
-        return cls(settings, database, vault, providers, clock, AppReader(settings, database, vault, clock))
+        mode = ModeReader(settings, database, clock)
+        providers = Providers(settings.data, mode.read, clock)
+        return cls(settings, database, vault, providers, clock, AppReader(settings, database, vault, clock), mode)
 
     def github_app(self) -> GitHubApp | None:
         """The App's credentials, or None while there is no App."""
@@ -90,7 +93,7 @@ class AppReader:
             return None
         return GitHubApp(
             settings.github_app_id, settings.github_api_url, settings.github_private_key,
-            settings.github_webhook_secrets,
+            settings.github_webhook_secrets, settings.github_client_id, settings.github_client_secret,
         )  # fmt: skip
 
     def _of_database(self) -> GitHubApp | None:
@@ -105,4 +108,35 @@ class AppReader:
 
     def _opened(self, row: App) -> GitHubApp:
         key, secret = self._vault.decrypt(row.private_key), self._vault.decrypt(row.webhook_secret)
-        return GitHubApp(row.id, row.api_url, key, (secret,))
+        client_secret = None if row.client_secret is None else self._vault.decrypt(row.client_secret)
+        return GitHubApp(row.id, row.api_url, key, (secret,), row.client_id, client_secret)
+
+
+class ModeReader:
+    """What the pools of `salesforce` run on: as GREENROOM_SANDBOX_MODE says; else `real` once an org is registered.
+
+    A first org turns the mode in every process within seconds, without a restart, and so pools that ran on the mock
+    service stop being served by it: whoever wants both says GREENROOM_SANDBOX_MODE=mock.
+    """
+
+    def __init__(self, settings: Settings, database: Database, clock: Callable[[], datetime]) -> None:
+        self._set = settings.sandbox_mode
+        self._database = database
+        self._clock = clock
+        self._found: SandboxMode = "mock"
+        self._read_at: datetime | None = None
+
+    def read(self) -> SandboxMode:
+        return self._set or self._of_database()
+
+    def forget(self) -> None:
+        """An org came or went: what was read is not true any more."""
+        self._read_at = None
+
+    def _of_database(self) -> SandboxMode:
+        now = self._clock()
+        if self._read_at is None or not self._read_at <= now < self._read_at + REMEMBERED:
+            with self._database.reading() as session:
+                self._found = "real" if orgs.any_registered(session) else "mock"
+            self._read_at = now
+        return self._found

@@ -7,11 +7,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 SECRETS = (
     "SECRET_KEY", "GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "GITHUB_CLIENT_SECRET", "DATABASE_URL", "REDIS_URL",
 )  # fmt: skip
+SandboxMode = Literal["mock", "real"]
+Choice = TypeVar("Choice", bound=str)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -44,7 +47,7 @@ class Settings:
     public_url: str = "http://127.0.0.1:8000"
     host: str = "127.0.0.1"
     port: int = 8000
-    sandbox_mode: str = "mock"
+    sandbox_mode: SandboxMode | None = None
     rates: Rates | None = None
     log_format: str | None = None
     log_level: str = "INFO"
@@ -72,7 +75,7 @@ class Settings:
             public_url=given.url("PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"),
             host=host,
             port=port,
-            sandbox_mode=given.choice("GREENROOM_SANDBOX_MODE", ("mock", "real")) or "mock",
+            sandbox_mode=given.choice("GREENROOM_SANDBOX_MODE", get_args(SandboxMode)),
             rates=given.rates("RATE_LIMIT", Rates()),
             log_format=given.choice("LOG_FORMAT", ("text", "json")),
             log_level=given.choice("LOG_LEVEL", LOG_LEVELS) or "INFO",
@@ -139,7 +142,7 @@ class _Given:
             )
         return Rates(*map(int, numbers))
 
-    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+    def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice | None:
         value = self.text(name)
         if value is None:
             return None

@@ -329,6 +329,12 @@ def _host(record: Record) -> str:
     return f"{pool}--{record.name.lower()}.sandbox.mock.example"
 
 
+def hub_host(username: str) -> str:
+    """A name that leads nowhere, for the hub that a user of that name would log in to."""
+    hub = re.sub("[^a-z0-9]+", "-", username.lower())[:40].strip("-") or "hub"
+    return f"{hub}.my.mock.example"
+
+
 def _salesforce_id(prefix: str) -> str:
     return f"{prefix}mock{secrets.token_hex(4)}"
 

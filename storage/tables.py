@@ -10,6 +10,7 @@ from storage import (
     environments,
     installations,
     locks,
+    orgs,
     pools,
     repositories,
     rules,
@@ -18,12 +19,13 @@ from storage import (
     threads,
     tickets,
     tokens,
+    users,
 )
 from storage.database import Base
 
 __all__ = [
     "answers", "apps", "assignments", "audit", "decisions", "deliveries", "environments", "installations", "locks",
-    "metadata", "pools", "repositories", "rules", "schedules", "tasks", "threads", "tickets", "tokens",
+    "metadata", "orgs", "pools", "repositories", "rules", "schedules", "tasks", "threads", "tickets", "tokens", "users",
 ]  # fmt: skip
 
 metadata = Base.metadata

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.api import health, instances, monitoring, pools, repository, review, tokens, users
+from bot.api import health, instances, monitoring, orgs, pools, repository, review, tokens, users
 from bot.api.router import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -14,4 +14,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *tokens.routes.operations,
     *users.routes.operations,
     *repository.routes.operations,
+    *orgs.routes.operations,
 )

@@ -26,6 +26,7 @@ from bot.api.pool_config import PoolConfig, show_pool
 from bot.api.router import Routes
 from bot.api.visible import find_pool
 from operations.errors import EnvironmentInUse, OrgNotFound, PoolExists, PoolNotFound
+from operations.orgs import find_org
 from operations.pools import create_pool, delete_pool, update_pool
 from providers.registry import check_options
 from storage import pools, repositories
@@ -90,6 +91,7 @@ def add_pool(call: Call[None, None, PoolBody]) -> PoolConfig:
     if not call.caller.sees(body.repository_identifier):
         raise RepositoryNotFound(body.repository_identifier)
     with call.transaction() as session:
+        _check_hub(session, call, body)
         repository = repositories.register(session, body.repository_identifier, now=call.now)
         pool = create_pool(session, repository, body.pool_tag, body.columns(), call.actor, now=call.now)
         return show_pool(pool, repository)
@@ -101,12 +103,15 @@ def get_pool(call: Call[TagPath, OfRepository, None]) -> PoolConfig:
         return show_pool(*find_pool(session, call, call.query.repository_identifier, call.path.pool_tag))
 
 
-@routes.add("PATCH", "/pools/configs/{poolTag}", CHANGE, "Update a pool configuration", refuses=(PoolNotFound,))
+@routes.add(
+    "PATCH", "/pools/configs/{poolTag}", CHANGE, "Update a pool configuration", refuses=(PoolNotFound, OrgNotFound)
+)
 def change_pool(call: Call[TagPath, OfRepository, PoolChanges]) -> PoolConfig:
     with call.transaction() as session:
         pool, repository = find_pool(session, call, call.query.repository_identifier, call.path.pool_tag)
         body = call.body.applied_to(pool, repository.full_name)
         _check_provider(call, body)
+        _check_hub(session, call, body)
         changes = {column: value for column, value in body.columns().items() if value != getattr(pool, column)}
         update_pool(session, pool, changes, call.actor, now=call.now)
         return show_pool(pool, repository)
@@ -142,7 +147,8 @@ def get_status(call: Call[None, StatusQuery, None]) -> PoolStatus | list[PoolSta
 
 @routes.add("GET", "/pools/mode", READ, "Get the sandbox service's mode")
 def get_mode(call: Call[None, None, None]) -> ModeAnswer:
-    mode: Literal["mock", "real"] = "mock" if call.context.settings.sandbox_mode == "mock" else "real"
+    """As GREENROOM_SANDBOX_MODE says; where it is not set, `mock` until an org is registered, and `real` then."""
+    mode = call.context.mode.read()
     return ModeAnswer(mode=mode, description=MODE_DESCRIPTIONS[mode], mock_mode_env_var="GREENROOM_SANDBOX_MODE")
 
 
@@ -161,6 +167,13 @@ def _check_provider(call: AnyCall, body: PoolBody) -> None:
         problems.insert(0, {"field": "devHubUsername", "rule": "required", "message": message})
     if problems:
         raise InvalidFields(problems)
+
+
+def _check_hub(session: Session, call: AnyCall, body: PoolBody) -> None:
+    """On the mock service every hub is known; in real mode it is a registered org."""
+    hub = body.dev_hub_username
+    if body.provider == "salesforce" and hub is not None and call.context.mode.read() == "real":
+        find_org(session, hub)
 
 
 def _status(pool: Pool, repository: Repository, counts: Counts) -> PoolStatus:

@@ -13,7 +13,7 @@ from tests.provider import Clock, pool_settings
 
 
 def providers(data_dir: Path, mode: Literal["mock", "real"] = "mock") -> Providers:
-    return Providers(data_dir, mode, Clock())
+    return Providers(data_dir, lambda: mode, Clock())
 
 
 def test_in_mock_mode_salesforce_runs_on_the_mock_service(tmp_path: Path) -> None:
@@ -24,21 +24,29 @@ def test_in_mock_mode_salesforce_runs_on_the_mock_service(tmp_path: Path) -> Non
 
 
 def test_every_available_provider_can_be_had(tmp_path: Path) -> None:
-    for mode in ("mock", "real"):
-        known = providers(tmp_path, mode)
-        assert [known.for_pool(name, pool_settings()).inventory() for name in known.available()]
+    known = providers(tmp_path)
+    assert [known.for_pool(name, pool_settings()).inventory() for name in known.available()] == [{}, {}, {}]
 
 
-@pytest.mark.parametrize(("mode", "name"), [("real", "salesforce"), ("mock", "platformsh"), ("mock", "nonsense")])
-def test_a_provider_that_is_not_set_up_is_refused_in_a_sentence(
-    tmp_path: Path, mode: Literal["mock", "real"], name: str
-) -> None:
-    known = providers(tmp_path, mode)
+@pytest.mark.parametrize("name", ["platformsh", "nonsense"])
+def test_a_provider_that_is_not_set_up_is_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
+    known = providers(tmp_path)
 
     assert name not in known.available()
     with pytest.raises(ProviderUnavailable, match=f"The provider {name} is not set up") as refusal:
         known.for_pool(name, pool_settings())
     assert refusal.value.permanent
+
+
+def test_in_real_mode_salesforce_is_refused_until_it_can_be_reached(tmp_path: Path) -> None:
+    known = providers(tmp_path, "real")
+    for ask in (
+        lambda: known.for_pool("salesforce", pool_settings()),
+        lambda: known.reach_hub("hub@acme.example"),
+        lambda: known.hub_login_link("hub@acme.example"),
+    ):
+        with pytest.raises(ProviderUnavailable, match="cannot reach Salesforce yet"):
+            ask()
 
 
 def test_templates_of_the_local_provider_lie_in_the_data_directory(tmp_path: Path) -> None:

@@ -238,13 +238,12 @@ def test_everything_that_is_wrong_is_said_at_once(wire: Api) -> None:
     ]
 
 
-def test_in_real_mode_salesforce_is_not_there_before_it_is_set_up(wire: Api) -> None:
+def test_in_real_mode_a_hub_is_a_registered_org(wire: Api) -> None:
     world = wire.world
     settings = replace(world.context.settings, sandbox_mode="real")
     api = Api(world, context=Context.of(settings, world.database, world.clock))
-    assert problems(make(api, provider="salesforce", devHubUsername="hub")) == [
-        "provider must be one of local, mock, which are set up here"
-    ]
+    refused = make(api, provider="salesforce", devHubUsername="hub").refused()
+    assert refused == (404, "ORG_NOT_FOUND", "Salesforce org hub not found")
     assert api.member.get("/pools/mode").body == {
         "mode": "real",
         "description": "Using the real Salesforce sandbox service",
