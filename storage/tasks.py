@@ -27,7 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from storage.database import Base, Id, new_id
+from storage.database import Base, Id, UtcDateTime, new_id
 
 CLAIM = timedelta(seconds=12)  # a worker renews its claims every few seconds; a dead one's are free after this
 
@@ -122,9 +122,10 @@ def claim_due(session: Session, queue: str, worker: str, *, now: datetime, limit
 
 
 @cache
-def _claim() -> ReturningUpdate[tuple[Task]]:
+def _claim() -> ReturningUpdate[Task]:
     """Put together once: that takes several times as long as running it, and idle workers run it all the time."""
-    other, earlier, now = aliased(Task), aliased(Task), bindparam("now")
+    other, earlier = aliased(Task), aliased(Task)
+    now = bindparam("now", type_=UtcDateTime())
     due = or_(
         and_(Task.state == TaskState.PENDING, Task.run_at <= now),
         and_(Task.state == TaskState.ACTIVE, Task.claimed_until < now),
