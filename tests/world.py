@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 from werkzeug.test import Client
 
 from bot.context import Context
@@ -128,8 +127,6 @@ class World:
         return pool
 
     def replenish(self, pool: Pool) -> None:
-        from operations.end import replenish_soon
-
         with self.database.transaction() as session:
             replenish_soon(session, pool.id, now=self.clock())
         self.work()
@@ -202,7 +199,7 @@ class World:
 
     def rows(self, table: type[Any]) -> list[Any]:
         with self.session() as session:
-            return list(session.scalars(select(table)))
+            return list(session.scalars(select(table).order_by(*table.__mapper__.primary_key)))
 
     def deliveries(self) -> list[Delivery]:
         return self.rows(Delivery)
