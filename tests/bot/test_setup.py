@@ -21,6 +21,7 @@ from bot import setup
 from bot.context import Context
 from bot.manifest import github_site, manifest
 from bot.settings import Settings
+from bot.web import create_app
 from bot.webhooks import PATH
 from demo.github import SimulatedGitHub
 from storage import apps
@@ -247,6 +248,12 @@ def test_it_does_not_warn_of_others(fresh: Setup) -> None:
 def test_whoever_has_installed_the_app_is_told_what_is_next(fresh: Setup) -> None:
     page = fresh.browser.get("/setup/installed?installation_id=1&setup_action=install")
     assert (page.status_code, "Make a pool" in page.text) == (200, True)
+
+
+def test_the_web_application_has_the_pages(fresh: Setup) -> None:
+    web = create_app(fresh.context, queue_ping=lambda: True).test_client()
+    assert web.get(fresh.address).status_code == 200
+    assert "Nothing to set up here" in web.get("/setup?key=wrong").text
 
 
 def test_the_pages_may_load_nothing_but_their_style_and_post_to_github_only(fresh: Setup) -> None:
