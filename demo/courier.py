@@ -8,6 +8,7 @@ import httpx
 
 TIMEOUT_SECONDS = 10  # GitHub's own
 TRY_AGAIN_SECONDS = 0.2
+STOP_SECONDS = 2
 NOTICED_SECONDS = 10  # after which a Greenroom has noticed that it has an App
 PATH = "/github/webhook"
 ACKNOWLEDGED = ("200", "202")
@@ -16,7 +17,7 @@ Delivery = tuple[dict[str, str], bytes]
 
 
 class Courier:
-    """Called with a delivery it returns at once; `stop()` lets it finish what it has."""
+    """Called with a delivery it returns at once; `stop()` lets it finish what it has, if that is soon."""
 
     def __init__(self, address: str) -> None:
         self.refused: dict[str, str] = {}
@@ -36,7 +37,7 @@ class Courier:
     def stop(self) -> None:
         self._stopping.set()
         self._waiting.put(None)
-        self._thread.join(TIMEOUT_SECONDS)
+        self._thread.join(STOP_SECONDS)
         self._client.close()
 
     def _run(self) -> None:

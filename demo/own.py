@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-START_SECONDS = 30
-END_SECONDS = 20
+START_SECONDS = 40
+END_SECONDS = 12
 TAIL = 20  # lines of its log
 OURS = ("GITHUB_", "GREENROOM_", "LOG_")
 ALSO_OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PUBLIC_URL", "HOST", "PORT", "WEB_CONCURRENCY")
