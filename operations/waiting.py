@@ -58,6 +58,7 @@ def join(
     serve_soon(session, pool.id, now=now)
     replenish_soon(session, pool.id, now=now)
     notify.thread_of(session, ticket.holder, now=now)
+    show_positions(session, pool.id, now=now, after=ticket)
     return ticket
 
 
@@ -86,7 +87,7 @@ def resume(session: Session, ticket: Ticket, *, now: datetime) -> None:
     ticket.state = TicketState.WAITING
     session.flush()
     serve_soon(session, ticket.pool_id, now=now)
-    notify.thread_of(session, ticket.holder, now=now)
+    show_positions(session, ticket.pool_id, now=now)
 
 
 def next_in_line(session: Session, pool_id: str) -> Ticket | None:
@@ -116,9 +117,9 @@ def serve(session: Session, ticket_id: int, *, request: str, now: datetime) -> A
     return served
 
 
-def show_positions(session: Session, pool_id: str, *, now: datetime) -> None:
-    """Every pull request in line shows its position."""
-    for ticket in tickets.in_line(session, pool_id):
+def show_positions(session: Session, pool_id: str, *, now: datetime, after: Ticket | None = None) -> None:
+    """Every pull request in line shows its position, or each behind `after`."""
+    for ticket in tickets.in_line(session, pool_id) if after is None else tickets.behind(session, after):
         notify.thread_of(session, ticket.holder, now=now)
 
 

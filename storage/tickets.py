@@ -113,6 +113,22 @@ def in_line(session: Session, pool_id: str) -> list[Ticket]:
     )
 
 
+def behind(session: Session, ticket: Ticket) -> list[Ticket]:
+    """Who waits for the same pool and is served after this one."""
+    return list(
+        session.scalars(
+            select(Ticket).where(
+                Ticket.pool_id == ticket.pool_id,
+                Ticket.state == TicketState.WAITING,
+                or_(
+                    Ticket.priority > ticket.priority,
+                    (Ticket.priority == ticket.priority) & (Ticket.id > ticket.id),
+                ),
+            )
+        )
+    )
+
+
 def open_of_pool(session: Session, pool_id: str) -> list[Ticket]:
     """Every ticket of the pool that waits or is paused."""
     return list(session.scalars(select(Ticket).where(Ticket.pool_id == pool_id, Ticket.state.in_(OPEN))))
