@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from bot import comments, serving
+from bot.arguments import Target
 from bot.commands import COMMANDS, Command
 from bot.help import help_text
 from bot.levels import Level
@@ -18,9 +19,10 @@ from operations import notify, waiting
 from operations.extend import extend as extend_assignment
 from operations.find import find_living, find_or_refuse
 from operations.status import status as status_of
+from operations.threads import News, take_news
 from operations.transition import transition as transition_assignment
 from operations.unassign import unassign as unassign_assignment
-from storage import assignments, decisions, pools, threads, tickets
+from storage import assignments, decisions, pools, tickets
 from storage.assignments import Assignment, Holder, HolderType
 from storage.audit import Actor
 from storage.decisions import Reason
@@ -30,11 +32,12 @@ from storage.threads import Thread
 from storage.tickets import Ticket
 
 EXTEND_MAX = timedelta(days=7)
+NUMBERED = (None, HolderType.PR, HolderType.ISSUE)  # targets that are threads; None is a plain #456
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Who asks for something, where, with what permission. `types` tells what each plain #number is."""
+    """Who asks for something, where, with what permission. `targets` are the threads that its numbers name."""
 
     look: Look
     repository: Repository
@@ -42,7 +45,7 @@ class Asked:
     login: str
     level: Level
     actor: Actor
-    types: Mapping[str, HolderType | None]
+    targets: Mapping[str, News | None]
     now: datetime
 
     @property
@@ -73,7 +76,7 @@ def assign(session: Session, asked: Asked, command: Command) -> str | None:
 
 def extend(session: Session, asked: Asked, command: Command) -> str | None:
     """Within the policy: at most EXTEND_MAX at once, and MAX_LIFETIME in all."""
-    held = assignments.all_active(session, asked.holder)
+    held = serving.living(session, asked.thread, now=asked.now)
     for assignment in held or [find_living(session, asked.holder, now=asked.now)]:
         _extend_one(session, asked, command, assignment)
     return None
@@ -109,26 +112,38 @@ def unassign(session: Session, asked: Asked, command: Command) -> str | None:
 
 
 def transition(session: Session, asked: Asked, command: Command) -> str | None:
+    """The environment is somebody else's in this repository: an open thread's, as GitHub knows it, or a person's."""
     assert command.target is not None
-    kind = command.target.type or asked.types.get(command.target.id)
-    if kind is None:
-        raise Refused(comments.no_such_thread(command.target.id))
     source = replace(asked.holder, domain=command.domain or "")
     assignment = find_or_refuse(session, source, now=asked.now)
-    target = Holder(asked.repository.id, kind, command.target.id)
+    target = _target(session, asked, command.target)
     transition_assignment(session, assignment, target, {}, asked.actor, now=asked.now)
     environment = session.get_one(Environment, assignment.environment_id)
-    _decide(session, asked, "transition", f"{environment.name} handed over to {target} by {asked.login}")
-    return comments.handed_over(str(target), environment.name)
+    sentence = f"{environment.name} handed over to {comments.named(target)} by {asked.login}"
+    _decide(session, asked, "transition", sentence)
+    return comments.handed_over(target, environment.name)
+
+
+def _target(session: Session, asked: Asked, target: Target) -> Holder:
+    if target.type is not None and target.type not in NUMBERED:
+        return Holder(asked.repository.id, target.type, target.id)
+    news = asked.targets.get(target.id)
+    if news is None or target.type not in (None, news.type):
+        raise Refused(comments.no_such_thread(target.type, target.id))
+    thread = take_news(session, asked.repository, news, now=asked.now)
+    if not thread.is_open:
+        raise Refused(comments.closed_target(thread.number))
+    return thread.holder
 
 
 def status(session: Session, asked: Asked, command: Command) -> str | None:
-    """A link to the sticky comment, brought up to date."""
-    notify.refresh(session, asked.thread, now=asked.now)
-    thread = threads.find(session, asked.repository.id, asked.thread.number)
-    if thread is not None and thread.comment_id is not None:
+    """A link to the sticky comment, which is written anew in case somebody changed or deleted it."""
+    thread = asked.thread
+    thread.comment_digest = None
+    notify.refresh(session, thread, now=asked.now)
+    if thread.comment_id is not None:
         return comments.status_link(f"{thread.url}#issuecomment-{thread.comment_id}")
-    found = status_of(session, asked.thread)
+    found = status_of(session, thread)
     return None if found.held or found.awaited else comments.nothing_yet()
 
 

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot import comments
-from bot.actions import ACTIONS, Asked, Refused
+from bot.actions import ACTIONS, NUMBERED, Asked, Refused
 from bot.commands import COMMANDS, Command, Parsed, parse
 from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
 from bot.github_errors import GitHubError, NotFound
@@ -20,7 +20,6 @@ from operations.errors import OperationError
 from operations.threads import News, take_news
 from storage import pools, queue, repositories
 from storage.answers import Answer
-from storage.assignments import HolderType
 from storage.audit import Actor
 from storage.queue import QueueName
 
@@ -72,13 +71,13 @@ def _answer(
     look: Look, speech: Speech, about: IssueFacts | PullRequestFacts, where: RepositoryFacts, installation_id: int
 ) -> Effect:
     parsed = parse(speech.body, commands=ENABLED)
-    if not (parsed.commands or parsed.mistakes) or not _opted_in(look, where):
+    if not (parsed.commands or parsed.mistakes) or not _is_for_us(look, where, speech):
         return _nothing
     github = look.installation(installation_id)
     seen_id = _show_seen(github, where.full_name, speech)
     level = look.permissions.of(github, where.full_name, speech.login)
     news = _news(look, github, about, where, installation_id)
-    types = _target_types(github, where.full_name, parsed)
+    targets = _targets(github, where.full_name, parsed)
 
     def effect(session: Session, now: datetime) -> None:
         if session.get(Answer, speech.id) is not None:
@@ -86,7 +85,7 @@ def _answer(
         repository = known_repository(session, where, installation_id, now=now)
         thread = take_news(session, repository, news, now=now)
         actor = Actor(speech.login, role="user", request=f"comment:{speech.id}")
-        asked = Asked(look, repository, thread, speech.login, level, actor, types, now)
+        asked = Asked(look, repository, thread, speech.login, level, actor, targets, now)
         reaction, sentences = _run(session, asked, parsed)
         if not speech.reacts and not sentences:
             sentences = [comments.done()]
@@ -120,7 +119,8 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
                 sentence = _run_one(session, asked, command)
         except (Refused, OperationError) as refused:
             log.info("command refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
-            return REFUSED, [*said, str(refused)]
+            why = comments.refusal(refused) if isinstance(refused, OperationError) else str(refused)
+            return REFUSED, [*said, why]
         if sentence is not None:
             said.append(sentence)
     return DONE, said
@@ -136,11 +136,12 @@ def _run_one(session: Session, asked: Asked, command: Command) -> str | None:
     return ACTIONS[command.verb](session, asked, command)
 
 
-def _opted_in(look: Look, where: RepositoryFacts) -> bool:
-    """A repository without pools has not asked for us: the commands may be another bot's."""
+def _is_for_us(look: Look, where: RepositoryFacts, speech: Speech) -> bool:
+    """A repository without pools has not asked for us: the commands may be another bot's. Nobody is answered twice."""
     with look.context.database.reading() as session:
         repository = repositories.find_by_github_id(session, where.id) or repositories.find(session, where.full_name)
-        return repository is not None and bool(pools.of_repository(session, repository.id))
+        opted_in = repository is not None and bool(pools.of_repository(session, repository.id))
+        return opted_in and session.get(Answer, speech.id) is None
 
 
 def _show_seen(github: Installation, repo: str, speech: Speech) -> int | None:
@@ -159,20 +160,23 @@ def _news(
     installation_id: int,
 ) -> News:
     if isinstance(about, PullRequestFacts):
-        return news_of_pull_request(look.pull_request(installation_id, about))
+        return news_of_pull_request(look.pull_request(installation_id, about).facts)
     if about.is_pull_request:
         return news_of_pull_request(github.pull_request(where.full_name, about.number))
     return news_of_issue(about)
 
 
-def _target_types(github: Installation, repo: str, parsed: Parsed) -> dict[str, HolderType | None]:
-    """What each plain #number is: GitHub numbers issues and pull requests together. None: there is none."""
-    types: dict[str, HolderType | None] = {}
-    for command in parsed.commands:
-        if command.target is not None and command.target.type is None:
-            try:
-                is_pull_request = github.issue(repo, int(command.target.id)).is_pull_request
-                types[command.target.id] = HolderType.PR if is_pull_request else HolderType.ISSUE
-            except NotFound:
-                types[command.target.id] = None
-    return types
+def _targets(github: Installation, repo: str, parsed: Parsed) -> dict[str, News | None]:
+    """The threads that commands name: GitHub numbers issues and pull requests together. None: there is none."""
+    named = [command.target.id for command in parsed.commands if command.target and command.target.type in NUMBERED]
+    return {number: _target(github, repo, int(number)) for number in named}
+
+
+def _target(github: Installation, repo: str, number: int) -> News | None:
+    try:
+        issue = github.issue(repo, number)
+        if issue.is_pull_request:
+            return news_of_pull_request(github.pull_request(repo, number))
+        return news_of_issue(issue)
+    except NotFound:
+        return None

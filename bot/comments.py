@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from bot.commands import CommandSpec
 from bot.levels import Level
+from bot.mistakes import code
+from bot.serving import MAX_LIFETIME
 from operations.end import EndReason
+from operations.errors import (
+    AmbiguousAssignment,
+    AssignmentNotFound,
+    OperationError,
+    PoolNotFound,
+    SameAssignment,
+)
 from operations.status import Awaited, Held, Status
+from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Decision, Reason
 from storage.threads import Thread, ThreadState
 from storage.tickets import TicketState
@@ -18,38 +29,57 @@ ANSWER_MARKER = "<!-- greenroom:answer v1 comment={comment_id} -->"
 
 
 def status_comment(thread: Thread, status: Status) -> str | None:
-    """The sticky comment, a view of the rows; None when there is nothing to tell."""
-    parts = [*map(_held, status.held), *map(_awaited, status.awaited)]
-    if not parts and status.last is not None:
-        parts = [_ended(thread, status.last)]
-    if not parts and status.decision is not None and status.decision.reason == Reason.FORK_NEEDS_APPROVAL:
-        parts = [f"### ⚪ No review environment yet\n{status.decision.sentence}."]
+    """The sticky comment, a view of the rows; None when there is nothing to tell and nothing was told before."""
+    parts = [*map(_held, status.held), *map(_awaited, status.awaited)] or _without(thread, status)
     if not parts:
         return None
     if status.held and thread.head_sha is not None:
         parts.append(f"Head: {thread.head_sha[:7]}")
     footer = "<sub>Commands: `/env help`</sub>"
-    return "\n\n".join([STATUS_MARKER.format(holder=thread.holder), *parts, footer])
+    return "\n\n".join([STATUS_MARKER.format(holder=thread.holder), *map(unmentioned, parts), footer])
+
+
+def _without(thread: Thread, status: Status) -> list[str]:
+    """Why there is nothing, and what would help."""
+    heading = "### ⚪ No review environment"
+    if status.moved_to is not None:
+        return [f"{heading}\nIt was handed over to {named(status.moved_to)}."]
+    if status.last is not None:
+        return [_ended(thread, status.last)]
+    if thread.is_open and status.decision is not None and status.decision.reason == Reason.FORK_NEEDS_APPROVAL:
+        return [f"{heading} yet\n{status.decision.sentence}."]
+    if thread.comment_id is None:
+        return []
+    return [f"{heading}\n`/assign` asks for one." if thread.is_open else f"{heading}\nThis was {_end_of(thread)}."]
 
 
 def _held(held: Held) -> str:
     assignment = held.assignment
     lines = [
         f"### 🟢 Review environment: {held.environment.name} ({_pool(held)})",
-        f"Open: {held.environment.instance_url}",
+        f"Open: {held.environment.instance_url}" if held.environment.instance_url else "",
         f"Since: {when(assignment.assigned_at)}, by {assignment.assigned_by}",
-        "Expires: never" if assignment.expires_at is None else f"Expires: **{when(assignment.expires_at)}**",
+        f"Expires: {_expiry(assignment)}",
     ]
-    return "  \n".join(lines)
+    return "  \n".join(filter(None, lines))
+
+
+def _expiry(assignment: Assignment) -> str:
+    """When, and how much more the policy allows; without any time that passes, which would have to be edited."""
+    if assignment.expires_at is None:
+        return "never"
+    room = assignment.assigned_at + MAX_LIFETIME - assignment.expires_at
+    more = f" · `/extend` adds up to {span(room)} more" if room >= timedelta(hours=1) else ""
+    return f"**{when(assignment.expires_at)}**{more}"
 
 
 def _awaited(awaited: Awaited) -> str:
     if awaited.ticket.state == TicketState.PAUSED:
         return f"### ⏸️ Paused: draft\nIt keeps its place in the queue of `{awaited.pool.tag}`."
-    made = {0: "none is being made", 1: "1 is being made"}.get(awaited.making, f"{awaited.making} are being made")
+    made = {0: "", 1: "; 1 is being made"}.get(awaited.making, f"; {awaited.making} are being made")
     return (
         f"### 🟡 Waiting for a review environment\n"
-        f"Position {awaited.position} of {awaited.waiting} in `{awaited.pool.tag}`; {made}."
+        f"Position {awaited.position} of {awaited.waiting} in `{awaited.pool.tag}`{made}."
     )
 
 
@@ -60,6 +90,8 @@ def _ended(thread: Thread, last: Held) -> str:
         EndReason.CLOSED: f"was taken back when this was {_end_of(thread)}",
         EndReason.EXPIRED: "expired",
         EndReason.POOL_DELETED: "went with its pool",
+        EndReason.DELETED: "was deleted",
+        EndReason.LOST: "was lost: it is no longer where it was made",
     }.get(EndReason(assignment.end_reason or EndReason.UNASSIGNED), "was given back")
     heading = f"### ⚪ Review environment {last.environment.name} {ended}\nat {when(assignment.ended_at)}."
     if not thread.is_open:
@@ -96,7 +128,36 @@ def answer(asked_by: str, sentences: str, comment_id: int) -> str:
     """A reply to a comment with commands; the marker lets us find it again if GitHub's answer is lost."""
     marker = ANSWER_MARKER.format(comment_id=comment_id)
     gap = "\n\n" if sentences.startswith("|") else " "  # a table needs a line of its own
-    return f"{marker}\n@{asked_by}{gap}{sentences}"[:LONGEST]
+    return f"{marker}\n@{asked_by}{gap}{unmentioned(sentences)}"[:LONGEST]
+
+
+_CODE = re.compile(r"(`[^`\n]*`)")
+
+
+def unmentioned(text: str) -> str:
+    """The text, reading the same, but notifying nobody: names in it come from branches, pools and other people."""
+    parts = _CODE.split(text)
+    return "".join(part if part.startswith("`") else part.replace("@", "@\u2060") for part in parts)
+
+
+def named(holder: Holder) -> str:
+    numbered = holder.type in (HolderType.PR, HolderType.ISSUE)
+    return f"#{holder.id}" if numbered else f"{holder.type} {code(holder.id)}"
+
+
+def refusal(refused: OperationError) -> str:
+    """What the operation refused, for people on a pull request."""
+    match refused:
+        case AssignmentNotFound():
+            return nothing_yet()
+        case AmbiguousAssignment():
+            listed = ", ".join(code(f"domain={domain}") for domain in refused.details["domains"])
+            return f"There are several environments here. Say which one is meant: {listed}."
+        case PoolNotFound():
+            return "There is no such pool here."
+        case SameAssignment():
+            return "That is where it is already."
+    return f"{refused.message}."
 
 
 def not_permitted(spec: CommandSpec, level: Level) -> str:
@@ -106,12 +167,6 @@ def not_permitted(spec: CommandSpec, level: Level) -> str:
 
 def closed_thread(spec: CommandSpec) -> str:
     return f"`/{spec.words}` does nothing here any more: this is closed. Reopen it first."
-
-
-def extended(expires_at: datetime | None, room: timedelta) -> str:
-    if expires_at is None:
-        return "The environment never expires."
-    return f"Expires {when(expires_at)}; up to {span(room)} more can be added."
 
 
 def extend_too_long(longest: timedelta) -> str:
@@ -136,12 +191,17 @@ def nothing_to_give_back() -> str:
     return "There is no environment here and no place in a queue."
 
 
-def handed_over(target: str, environment: str) -> str:
-    return f"{environment} belongs to {target} now."
+def handed_over(target: Holder, environment: str) -> str:
+    return f"{environment} belongs to {named(target)} now."
 
 
-def no_such_thread(number: str) -> str:
-    return f"There is no issue or pull request {number} in this repository."
+def no_such_thread(type: str | None, number: str) -> str:
+    wanted = {"pr": "pull request", "issue": "issue"}.get(type or "", "issue or pull request")
+    return f"There is no {wanted} {number} in this repository."
+
+
+def closed_target(number: int) -> str:
+    return f"#{number} is closed, and what is closed holds no environment."
 
 
 def status_link(url: str) -> str:

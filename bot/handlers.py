@@ -28,33 +28,48 @@ from storage.installations import InstallationStatus
 
 Handler = Callable[[Look, Any], Effect]
 
+
 def pull_request_changed(look: Look, event: PullRequestEvent) -> Effect:
     """It has what it should have in its present state, whatever this event said (bot-behaviour section 8, order)."""
-    present = look.pull_request(event.installation_id, event.pull_request)
+    seen = look.pull_request(event.installation_id, event.pull_request)
+    installation_id = event.installation_id if seen.shown else None
 
     def effect(session: Session, now: datetime) -> None:
-        repository = known_repository(session, event.repository, event.installation_id, now=now)
-        serving.serve_pull_request(session, look, repository, present, event.action, now=now)
+        repository = known_repository(session, seen.facts.repository, installation_id, now=now, present=seen.shown)
+        serving.serve_pull_request(session, look, repository, seen.facts, event.action, now=now)
 
     return effect
+
+
+def pull_request_labeled(look: Look, event: PullRequestEvent) -> Effect:
+    """The deploy label opens a gate, as a bot's pull request is told; other labels mean nothing."""
+    return pull_request_changed(look, event) if event.label == serving.DEPLOY_LABEL else nothing_to_do
 
 
 def issue_changed(look: Look, event: IssuesEvent) -> Effect:
     """It holds an environment while it is open and has the deploy label, unless a command took it away."""
+    asked = event.action == "reopened" or event.label == serving.DEPLOY_LABEL
+    if not asked and event.action != "closed":
+        return nothing_to_do
+    seen = look.issue(event.installation_id, event.repository, event.issue)
+    installation_id = event.installation_id if seen.shown else None
 
     def effect(session: Session, now: datetime) -> None:
-        repository = known_repository(session, event.repository, event.installation_id, now=now)
-        asked = event.action == "reopened" or event.label == serving.DEPLOY_LABEL
-        serving.serve_issue(session, look, repository, event.issue, now=now, asked=asked)
+        repository = known_repository(session, event.repository, installation_id, now=now)
+        serving.serve_issue(session, look, repository, seen, now=now, asked=asked)
 
     return effect
+
+
+def nothing_to_do(session: Session, now: datetime) -> None:
+    """The event is one that we read, but this one of it means nothing."""
 
 
 def issue_gone(look: Look, event: IssuesEvent) -> Effect:
     """An assignment cannot cross repositories: a transferred or deleted issue gives its environment back."""
 
     def effect(session: Session, now: datetime) -> None:
-        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        repository = known_repository(session, event.repository, None, now=now)
         serving.forget_issue(session, look, repository, event.issue, now=now)
 
     return effect
@@ -74,7 +89,7 @@ def installed(look: Look, event: InstallationEvent) -> Effect:
     """The account and its repositories are known; no pull request is served before something happens on it."""
 
     def effect(session: Session, now: datetime) -> None:
-        _register(session, event.installation, InstallationStatus.ACTIVE, now)
+        _register(session, event.installation, now)
         for facts in event.repositories:
             known_repository(session, facts, event.installation.id, now=now)
 
@@ -85,10 +100,11 @@ def uninstalled(look: Look, event: InstallationEvent) -> Effect:
     """Everything of the account is given up, and nothing of it goes to anybody else."""
 
     def effect(session: Session, now: datetime) -> None:
-        _register(session, event.installation, InstallationStatus.DELETED, now)
+        _register(session, event.installation, now, status=InstallationStatus.DELETED)
         installations.keep_token(session, event.installation.id, None, None)
         for repository in repositories.of_installation(session, event.installation.id):
             lifecycle.give_up(session, repository, look.actor, now=now)
+            repository.installation_id = None
 
     return effect
 
@@ -97,7 +113,7 @@ def suspended(look: Look, event: InstallationEvent) -> Effect:
     """Nothing is written to GitHub; environments stay until they expire."""
 
     def effect(session: Session, now: datetime) -> None:
-        _register(session, event.installation, InstallationStatus.SUSPENDED, now)
+        _register(session, event.installation, now, status=InstallationStatus.SUSPENDED)
         installations.keep_token(session, event.installation.id, None, None)
 
     return effect
@@ -107,7 +123,7 @@ def active_again(look: Look, event: InstallationEvent) -> Effect:
     """Unsuspended, or granted other permissions: what waited for that is shown."""
 
     def effect(session: Session, now: datetime) -> None:
-        _register(session, event.installation, InstallationStatus.ACTIVE, now)
+        _register(session, event.installation, now, status=InstallationStatus.ACTIVE)
         installations.keep_token(session, event.installation.id, None, None)
         for repository in repositories.of_installation(session, event.installation.id):
             lifecycle.show_again(session, repository, now=now)
@@ -116,13 +132,16 @@ def active_again(look: Look, event: InstallationEvent) -> Effect:
 
 
 def repositories_changed(look: Look, event: InstallationRepositoriesEvent) -> Effect:
+    """What was added is known; what was removed gives everything up, and nothing of it goes to anybody else."""
+
     def effect(session: Session, now: datetime) -> None:
-        _register(session, event.installation, InstallationStatus.ACTIVE, now)
+        _register(session, event.installation, now)
         for facts in event.added:
             known_repository(session, facts, event.installation.id, now=now)
         for facts in event.removed:
-            repository = known_repository(session, facts, event.installation.id, now=now)
+            repository = known_repository(session, facts, None, now=now)
             lifecycle.give_up(session, repository, look.actor, now=now)
+            repository.installation_id = None
 
     return effect
 
@@ -131,7 +150,14 @@ def repository_changed(look: Look, event: RepositoryEvent) -> Effect:
     """Known by its new name and branch: it is keyed by GitHub's id, so that assignments stay."""
 
     def effect(session: Session, now: datetime) -> None:
-        known_repository(session, event.repository, event.installation_id, now=now, renamed_from=event.full_name_before)
+        known_repository(
+            session,
+            event.repository,
+            event.installation_id,
+            now=now,
+            renamed_from=event.full_name_before,
+            present=True,
+        )
 
     return effect
 
@@ -140,14 +166,22 @@ def repository_closed(look: Look, event: RepositoryEvent) -> Effect:
     """Deleted or archived: nobody can work on it, so it holds nothing."""
 
     def effect(session: Session, now: datetime) -> None:
-        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        repository = known_repository(session, event.repository, None, now=now)
         returned = None if event.action == "archived" else False
         lifecycle.give_up(session, repository, look.actor, now=now, returned=returned, reason=EndReason.CLOSED)
+        if event.action == "deleted":
+            repository.installation_id = None
 
     return effect
 
 
-def _register(session: Session, facts: InstallationFacts, status: InstallationStatus, now: datetime) -> None:
+def _register(
+    session: Session, facts: InstallationFacts, now: datetime, *, status: InstallationStatus | None = None
+) -> None:
+    """What was deleted stays so, whatever is told late: who installs the App again has another installation."""
+    known = installations.find(session, facts.id)
+    if known is not None and known.status == InstallationStatus.DELETED:
+        status = None
     installations.register(
         session, facts.id, facts.account.login, facts.account.id, status=status, permissions=facts.permissions, now=now
     )
@@ -167,6 +201,7 @@ HANDLERS: Mapping[tuple[str, str | None], Handler] = {
     ("pull_request", "opened"): pull_request_changed,
     ("pull_request", "reopened"): pull_request_changed,
     ("pull_request", "ready_for_review"): pull_request_changed,
+    ("pull_request", "labeled"): pull_request_labeled,
     ("pull_request", "converted_to_draft"): pull_request_changed,
     ("pull_request", "synchronize"): pull_request_changed,
     ("pull_request", "edited"): pull_request_changed,

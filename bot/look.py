@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bot.github import Installation
 
 Effect = Callable[[Session, datetime], None]
+Facts = TypeVar("Facts", PullRequestFacts, IssueFacts)
 
 PERMISSION_REMEMBERED = timedelta(seconds=60)
 
@@ -50,6 +51,14 @@ class Permissions:
 
 
 @dataclass(frozen=True)
+class Seen(Generic[Facts]):
+    """A pull request or issue as it is now; where GitHub does not show it, as the delivery told it."""
+
+    facts: Facts
+    shown: bool
+
+
+@dataclass(frozen=True)
 class Look:
     context: Context
     installation: Callable[[int], Installation]
@@ -60,40 +69,60 @@ class Look:
     def actor(self) -> Actor:
         return Actor(audit.BOT, request=self.trigger)
 
-    def pull_request(self, installation_id: int, told: PullRequestFacts) -> PullRequestFacts:
-        """The pull request as GitHub has it now; as the delivery told where GitHub will not show it.
+    def pull_request(self, installation_id: int, told: PullRequestFacts) -> Seen[PullRequestFacts]:
+        github = self.installation(installation_id)
+        return _newer(lambda: github.pull_request(told.repository.full_name, told.number), told)
 
-        Right after an event GitHub may still answer with the state before it: the newer of the two counts.
-        """
-        try:
-            present = self.installation(installation_id).pull_request(told.repository.full_name, told.number)
-        except (NotFound, Forbidden) as error:
-            log.info("not shown, taken as told", reason=str(error))
-            return told
-        return present if present.updated_at >= told.updated_at else told
+    def issue(self, installation_id: int, where: RepositoryFacts, told: IssueFacts) -> Seen[IssueFacts]:
+        github = self.installation(installation_id)
+        return _newer(lambda: github.issue(where.full_name, told.number), told)
+
+
+def _newer(ask: Callable[[], Facts], told: Facts) -> Seen[Facts]:
+    """Right after an event GitHub may still answer with the state before it: the newer of the two counts."""
+    try:
+        present = ask()
+    except (NotFound, Forbidden) as error:
+        log.info("not shown, taken as told", reason=str(error))
+        return Seen(told, shown=False)
+    return Seen(present if present.updated_at >= told.updated_at else told, shown=True)
 
 
 def known_repository(
     session: Session,
     facts: RepositoryFacts,
-    installation_id: int,
+    installation_id: int | None,
     *,
     now: datetime,
     renamed_from: str | None = None,
+    present: bool = False,
 ) -> Repository:
-    """The repository as GitHub tells it: keyed by GitHub's id, else by the name under which REST knows it."""
-    installations.register(session, installation_id, facts.full_name.split("/")[0], now=now)
-    found = repositories.find_by_github_id(session, facts.id)
-    for name in (renamed_from, facts.full_name):
-        if found is None and name is not None:
-            found = repositories.find(session, name)
-    repository = found or repositories.register(session, facts.full_name, now=now)
+    """The repository with GitHub's id; if it has none yet, the one that REST knows by this name.
+
+    `installation_id` None: GitHub does not show it, so its installation stays as it was. Its name is taken only from
+    `present` facts: a delivery may be older than a renaming.
+    """
+    repository = _find(session, facts, renamed_from) or repositories.register(session, facts.full_name, now=now)
     repository.github_id = facts.id
-    repository.installation_id = installation_id
+    if installation_id is not None:
+        installations.register(session, installation_id, facts.full_name.split("/")[0], now=now)
+        repository.installation_id = installation_id
     repository.default_branch = facts.default_branch or repository.default_branch
-    repositories.rename(session, repository, facts.full_name)
+    if present:
+        repositories.rename(session, repository, facts.full_name)
     session.flush()
     return repository
+
+
+def _find(session: Session, facts: RepositoryFacts, renamed_from: str | None) -> Repository | None:
+    found = repositories.find_by_github_id(session, facts.id)
+    for name in (renamed_from, facts.full_name):
+        named = repositories.find(session, name) if found is None and name is not None else None
+        if named is not None and named.github_id is None:
+            found = named
+        elif named is not None and name == facts.full_name:
+            repositories.make_way(session, named)  # another repository, which had this name before
+    return found
 
 
 def news_of_pull_request(facts: PullRequestFacts) -> News:

@@ -8,20 +8,22 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from bot.events import IssueFacts, PullRequestFacts
-from bot.look import Look, news_of_issue, news_of_pull_request
+from bot.look import Look, Seen, news_of_issue, news_of_pull_request
 from operations import notify, waiting
 from operations.assign import Assigned, Wish, assign
 from operations.close import close
 from operations.end import EndReason
 from operations.errors import NoPoolMatch, PoolExhausted
+from operations.expire import is_past_due
 from operations.extend import keep_alive
 from operations.threads import take_news
-from storage import assignments, decisions, pools, threads, tickets
-from storage.assignments import Holder
+from storage import assignments, decisions, installations, pools, threads, tickets
+from storage.assignments import Assignment, Holder, HolderType
 from storage.audit import Actor
 from storage.decisions import Reason
+from storage.installations import InstallationStatus
 from storage.repositories import Repository
-from storage.threads import Thread
+from storage.threads import Thread, ThreadState
 from storage.tickets import BOT_CLASS, HUMAN_CLASS, Ticket, TicketState
 
 DEPLOY_LABEL = "env:deploy"
@@ -38,7 +40,7 @@ class Closed:
 
 
 # What makes a pull request that holds nothing be served; other events only change what is shown.
-ASKING = ("opened", "reopened", "ready_for_review", "synchronize")
+ASKING = ("opened", "reopened", "ready_for_review", "labeled", "synchronize")
 
 
 def serve_pull_request(
@@ -52,10 +54,10 @@ def serve_pull_request(
         close(session, thread.holder, look.actor, now=now)
     else:
         _follow_draft(session, thread, was_draft, now)
-        held = assignments.all_active(session, thread.holder)
+        held = living(session, thread, now=now)
         if held and action == "synchronize":
             for assignment in held:
-                room = assignment.assigned_at + MAX_LIFETIME - now
+                room = max(assignment.assigned_at + MAX_LIFETIME - now, timedelta(0))
                 keep_alive(session, assignment, min(ACTIVITY_FLOOR, room), look.actor, now=now)
         elif not held and action in ASKING and not tickets.all_open(session, thread.holder):
             _serve_if_open(session, look, repository, thread, now=now)
@@ -63,26 +65,35 @@ def serve_pull_request(
 
 
 def serve_issue(
-    session: Session, look: Look, repository: Repository, facts: IssueFacts, *, now: datetime, asked: bool
+    session: Session, look: Look, repository: Repository, seen: Seen[IssueFacts], *, now: datetime, asked: bool
 ) -> None:
     """An open issue with the deploy label has an environment; without the label, or closed, it has none.
 
-    `asked` says that this event is what asks for it: other labels on a labelled issue bring nothing back.
+    `asked` says that this event is what asks for it: other labels on a labelled issue bring nothing back. One that
+    GitHub does not show is gone, whatever was told of it late, and gets nothing.
     """
-    thread = take_news(session, repository, news_of_issue(facts), now=now)
+    thread = take_news(session, repository, news_of_issue(seen.facts), now=now)
     if not thread.is_open:
         close(session, thread.holder, look.actor, now=now)
         notify.refresh(session, thread, now=now)
     elif asked and DEPLOY_LABEL in thread.labels:
-        request_environment(session, look, thread, wish_of(thread, repository), now=now)
+        if seen.shown:
+            _serve_if_open(session, look, repository, thread, now=now)
     elif asked:
         close(session, thread.holder, look.actor, now=now, reason=EndReason.UNASSIGNED)
 
 
 def forget_issue(session: Session, look: Look, repository: Repository, facts: IssueFacts, *, now: datetime) -> None:
-    """The issue is not in this repository any more."""
+    """The issue is not in this repository any more, whatever is told of it late."""
     thread = take_news(session, repository, news_of_issue(facts), now=now)
+    thread.state = ThreadState.CLOSED
     close(session, thread.holder, look.actor, now=now)
+
+
+def living(session: Session, thread: Thread, *, now: datetime) -> list[Assignment]:
+    """What the thread holds, without what is past its end and only waits for the sweep."""
+    held = assignments.all_active(session, thread.holder)
+    return [assignment for assignment in held if not is_past_due(assignment, now=now)]
 
 
 def request_environment(
@@ -117,7 +128,12 @@ def wish_of(thread: Thread, repository: Repository) -> Wish:
 
 
 def closed_gate(thread: Thread, repository: Repository) -> Closed | None:
-    """The first gate that keeps a pull request from being served unasked (bot-behaviour section 1), or None."""
+    """The first gate that keeps a pull request from being served unasked (bot-behaviour section 1), or None.
+
+    An issue has none: who may label it has asked.
+    """
+    if thread.type == HolderType.ISSUE:
+        return None
     if thread.author_is_bot and DEPLOY_LABEL not in thread.labels:
         return Closed(Reason.BOT_AUTHOR, f"A bot opened it: set the label `{DEPLOY_LABEL}`, or write `/assign`")
     if (thread.head_repository or "").lower() != repository.name_key:
@@ -152,8 +168,11 @@ def decide(
 
 
 def _serve_if_open(session: Session, look: Look, repository: Repository, thread: Thread, *, now: datetime) -> None:
-    """Silent in a repository without pools: making one is how a repository opts in."""
-    if not pools.of_repository(session, repository.id):
+    """Silent in a repository without pools: making one is how a repository opts in.
+
+    Silent too where the App is not installed (any more), as nobody would see the environment there.
+    """
+    if not _is_installed(session, repository) or not pools.of_repository(session, repository.id):
         return
     shut = closed_gate(thread, repository)
     if shut is not None:
@@ -163,6 +182,13 @@ def _serve_if_open(session: Session, look: Look, repository: Repository, thread:
         request_environment(session, look, thread, wish_of(thread, repository), now=now)
     except NoPoolMatch as refused:
         decide(session, look, thread.holder, Reason.NO_POOL_MATCH, refused.message, now=now)
+
+
+def _is_installed(session: Session, repository: Repository) -> bool:
+    if repository.installation_id is None:
+        return False
+    installation = installations.find(session, repository.installation_id)
+    return installation is not None and installation.status == InstallationStatus.ACTIVE
 
 
 def _follow_draft(session: Session, thread: Thread, was_draft: bool, now: datetime) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage import assignments, decisions, environments, pools, tickets
-from storage.assignments import Assignment, AssignmentStatus
+from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.decisions import Decision
 from storage.environments import Environment
 from storage.pools import Pool
@@ -37,6 +37,7 @@ class Status:
     held: list[Held]
     awaited: list[Awaited]
     last: Held | None  # what it had, if it has nothing now
+    moved_to: Holder | None  # who has what it had
     decision: Decision | None
 
 
@@ -54,12 +55,18 @@ def status(session: Session, thread: Thread) -> Status:
         .order_by(Assignment.domain)
     )
     ended = assignments.last_ended(session, holder)
+    moved = assignments.last_transitioned(session, holder)
     return Status(
         held=[_held(session, assignment) for assignment in active],
         awaited=[_awaited(session, ticket) for ticket in tickets.all_open(session, holder)],
         last=_held(session, ended) if ended is not None else None,
+        moved_to=moved.holder if moved is not None and _is_newer(moved, ended) else None,
         decision=decisions.last(session, holder),
     )
+
+
+def _is_newer(moved: Assignment, ended: Assignment | None) -> bool:
+    return ended is None or ended.assigned_at <= moved.assigned_at
 
 
 def _held(session: Session, assignment: Assignment) -> Held:

@@ -61,8 +61,13 @@ def rename(session: Session, repository: Repository, full_name: str) -> None:
         return
     former = find(session, full_name)
     if former is not None and former.id != repository.id:
-        former.full_name = f"{former.full_name}.former-{former.id[:8]}"
-        former.name_key = former.full_name.lower()
-        session.flush()
+        make_way(session, former)
     repository.full_name, repository.name_key = full_name, full_name.lower()
+    session.flush()
+
+
+def make_way(session: Session, former: Repository) -> None:
+    """Its name is free for another one."""
+    former.full_name = f"{former.full_name}.former-{former.id[:8]}"
+    former.name_key = former.full_name.lower()
     session.flush()
