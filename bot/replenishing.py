@@ -27,10 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """What became of the three steps. Without the provider's list (`unlisted` says why) the quota was left alone."""
+    """What became of the three steps. Without the provider's list (`unlisted` says why) nothing was filled."""
 
     unlisted: ProviderError | None
-    filled: Filled | None
+    filled: Filled
     reconciliation: timedelta
     lifecycle: timedelta
     quota: timedelta
@@ -71,7 +71,7 @@ def replenish(context: Context, pool_id: str, run_id: str, transaction: Transact
             expire.expire_past_due(session, now=reconciled)
             age(session, pool, now=reconciled)
         aged = context.clock()
-        filled = None if unlisted else _fill(pool_id, transaction, now=aged)
+        filled = _fill(pool_id, transaction, now=aged) if unlisted is None else _unfilled(context, pool_id)
         ended = context.clock()
     return Run(unlisted, filled, reconciled - started, aged - reconciled, ended - aged)
 
@@ -108,3 +108,9 @@ def _fill(pool_id: str, transaction: Transaction, *, now: datetime) -> Filled:
         offer(session, pool_id, now=now)
     log.info("pool filled", pool=pool.tag, making=len(filled.names))
     return filled
+
+
+def _unfilled(context: Context, pool_id: str) -> Filled:
+    with context.database.reading() as session:
+        counts = pools.counts(session, [pool_id])[pool_id]
+    return Filled(counts.available, counts.provisioning, counts.error, wanted=0, names=[])

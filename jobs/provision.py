@@ -53,6 +53,8 @@ class _Visit:
                 if not refused.permanent and not isinstance(refused, TooYoung):
                     raise  # it may have been done all the same; the same call again does it once
                 self._failed(refused.message)
+                if isinstance(refused, TooYoung) and self._environment.tombstone:
+                    return Later(refused.eligible_at)
                 return None
             self._record(lambda session, row, now: life.requested(session, row, now=now))
         return self._look()

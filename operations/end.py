@@ -21,6 +21,8 @@ class EndReason(StrEnum):
     EXPIRED = "expired"
     REPLACED = "replaced"
     POOL_DELETED = "pool_deleted"
+    DELETED = "deleted"
+    LOST = "lost"  # it is no longer at the provider
 
 
 # After these the holder may take the same environment back for a while (contract 4.5).

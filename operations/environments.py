@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from operations.end import offer, replenish_soon
 from operations.expire import SWEEP
 from storage import audit, environments, pools, queue
-from storage.environments import Environment, EnvironmentState
+from storage.environments import IN_MOTION, Environment, EnvironmentState
 from storage.queue import QueueName
 
 ENOUGH_CREATIONS = 5  # before the measured time replaces the configured one (contract P2)
@@ -29,13 +29,14 @@ class Facts:
     deletion_eligible_at: datetime | None
 
 
-def drive(session: Session, environment: Environment, *, now: datetime) -> None:
+def drive(session: Session, environment: Environment, *, now: datetime, run_at: datetime | None = None) -> None:
     """A task does with the provider what the environment's state asks for (jobs/provision.py)."""
     queue.enqueue(
         session,
         "provision",
         queue=QueueName.NORMAL,
         now=now,
+        run_at=run_at,
         payload={"environment_id": environment.id},
         serial_key=f"environment:{environment.id}",
         once_key=environment.id,
@@ -84,10 +85,15 @@ def start_refresh(session: Session, environment: Environment, *, now: datetime) 
 
 
 def start_deletion(session: Session, environment: Environment, *, now: datetime) -> None:
-    environment.requested_at = None
     _forget_holder(environment)
-    _change(session, environment, EnvironmentState.DELETING, "environment.deleting", now=now)
+    intend_deletion(session, environment, now=now)
     drive(session, environment, now=now)
+
+
+def intend_deletion(session: Session, environment: Environment, *, now: datetime) -> None:
+    """It is DELETING, and the caller asks the provider; should that fail, the sweep finds no task and drives it."""
+    environment.requested_at = None
+    _change(session, environment, EnvironmentState.DELETING, "environment.deleting", now=now)
 
 
 def deletion_refused(session: Session, environment: Environment, why: str, *, now: datetime) -> None:
@@ -99,6 +105,25 @@ def deletion_refused(session: Session, environment: Environment, why: str, *, no
         return
     environment.expired_at = now
     _change(session, environment, EnvironmentState.EXPIRED, "environment.deletion_refused", now=now, error=why)
+
+
+def take_back_deletion(
+    session: Session, environment: Environment, state: EnvironmentState, why: str, *, now: datetime
+) -> None:
+    """The provider refused, and it is in the state it was in before the deletion was intended."""
+    _change(session, environment, state, "environment.deletion_refused", now=now, error=why)
+    if state in IN_MOTION:
+        drive(session, environment, now=now)
+
+
+def entomb(
+    session: Session, environment: Environment, why: str, eligible_at: datetime | None, *, now: datetime
+) -> None:
+    """The tombstone stays, and counts to the maximum; its deletion is tried again at `eligible_at`."""
+    environment.last_error = why
+    environment.deletion_eligible_at = eligible_at or environment.deletion_eligible_at
+    _change(session, environment, EnvironmentState.DELETING, "environment.entombed", now=now, error=why)
+    drive(session, environment, now=now, run_at=eligible_at)
 
 
 def archive(session: Session, environment: Environment, *, now: datetime) -> None:

@@ -76,15 +76,14 @@ def delete_rule(session: Session, rule: Rule, actor: Actor, *, now: datetime) ->
 def _take(session: Session, rule: Rule, values: Mapping[str, Any]) -> None:
     unknown = set(values) - CHANGEABLE
     assert not unknown, f"not columns that may be given: {unknown}"
-    tag = values.get("pool_tag", rule.pool_tag)
-    leads = values.get("is_active", rule.is_active) or "pool_tag" in values
-    if leads:
-        _find_pool(session, rule.repository_id, tag)
-    for column, value in values.items():
-        setattr(rule, column, value)
-    _check_pattern("branchPattern", rule.branch_pattern)
-    for pattern in rule.domain_patterns:
+    wanted = {column: values.get(column, getattr(rule, column)) for column in CHANGEABLE}
+    _check_pattern("branchPattern", wanted["branch_pattern"])
+    for pattern in wanted["domain_patterns"]:
         _check_pattern("domainPatterns", pattern)
+    if wanted["is_active"] or "pool_tag" in values:
+        _find_pool(session, rule.repository_id, wanted["pool_tag"])
+    for column, value in wanted.items():
+        setattr(rule, column, value)
     rule.domain_key = rules.domain_key(rule.domain_patterns)
 
 

@@ -169,6 +169,20 @@ def find_by_pool_assignment(session: Session, repository_id: str, pool_assignmen
     ).first()
 
 
+def last_by_pool_assignment(session: Session, repository_id: str, pool_assignment_id: str) -> Assignment | None:
+    """The assignment that had this pool assignment id last and has ended."""
+    return session.scalars(
+        select(Assignment)
+        .where(
+            Assignment.repository_id == repository_id,
+            Assignment.pool_assignment_id == pool_assignment_id,
+            Assignment.status != AssignmentStatus.ACTIVE,
+        )
+        .order_by(Assignment.ended_at.desc(), Assignment.id)
+        .limit(1)
+    ).first()
+
+
 def all_active(session: Session, holder: Holder) -> list[Assignment]:
     """The holder's active assignments in every domain, each held alone until the transaction ends."""
     return list(

@@ -39,7 +39,16 @@ class InstanceAnswer(Answer):
 
 def sandbox_id(pool: Pool, environment: Environment) -> str:
     """The other name of an environment: what follows the last `-` is its own name, which no other ever has."""
-    return f"sb-{pool.tag.replace('_', '-')}-{environment.name}"
+    return f"{_prefix(pool)}{environment.name}"
+
+
+def name_in(pool: Pool, sandbox_id: str) -> str:
+    """The environment's own name, out of its id."""
+    return sandbox_id.removeprefix(_prefix(pool))
+
+
+def _prefix(pool: Pool) -> str:
+    return f"sb-{pool.tag.replace('_', '-')}-"
 
 
 def show_instances(

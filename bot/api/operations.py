@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from bot.api import health, instances, monitoring, orgs, pools, repository, review, tokens, users
+from bot.api import (
+    health,
+    instances,
+    monitoring,
+    orgs,
+    pools,
+    repository,
+    review,
+    rules,
+    sandboxes,
+    tokens,
+    upkeep,
+    users,
+)
 from bot.api.router import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -11,6 +24,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *pools.routes.operations,
     *instances.routes.operations,
     *monitoring.routes.operations,
+    *sandboxes.routes.operations,
+    *upkeep.routes.operations,
+    *rules.routes.operations,
     *tokens.routes.operations,
     *users.routes.operations,
     *repository.routes.operations,

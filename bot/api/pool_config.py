@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
+from sqlalchemy.orm import Session
+
 from bot.api.fields import Answer, Number, Timestamp
+from storage import rules
 from storage.pools import Pool, Strategy
 from storage.repositories import Repository
 
 
 class PoolConfig(Answer):
-    """The last five fields are legacy and drive nothing."""
+    """`hasAssignmentRules` counts the pool's own patterns, too. The last five fields are legacy and drive nothing."""
 
     account_id: str
     repository_identifier: str
@@ -45,7 +49,16 @@ class PoolConfig(Answer):
     min_retention_days: Number
 
 
-def show_pool(pool: Pool, repository: Repository) -> PoolConfig:
+def show_pool(session: Session, pool: Pool, repository: Repository) -> PoolConfig:
+    return show_pools(session, [(pool, repository)])[0]
+
+
+def show_pools(session: Session, found: Sequence[tuple[Pool, Repository]]) -> list[PoolConfig]:
+    served = rules.served_tags(session, {repository.id for _, repository in found})
+    return [_show(pool, repository, is_served=(repository.id, pool.tag) in served) for pool, repository in found]
+
+
+def _show(pool: Pool, repository: Repository, *, is_served: bool) -> PoolConfig:
     legacy = pool.legacy
     return PoolConfig(
         account_id=repository.full_name.split("/")[0],
@@ -56,7 +69,7 @@ def show_pool(pool: Pool, repository: Repository) -> PoolConfig:
         provider=pool.provider,
         branch_pattern=pool.branch_pattern,
         domain_patterns=pool.domain_patterns,
-        has_assignment_rules=pool.branch_pattern is not None or bool(pool.domain_patterns),
+        has_assignment_rules=is_served or pool.branch_pattern is not None or bool(pool.domain_patterns),
         dev_hub_username=pool.dev_hub_username,
         sandbox_definition=pool.sandbox_definition,
         min_available_instances=pool.min_available,

@@ -22,7 +22,7 @@ from bot.api.pool_bodies import (
     StatusQuery,
     TagPath,
 )
-from bot.api.pool_config import PoolConfig, show_pool
+from bot.api.pool_config import PoolConfig, show_pool, show_pools
 from bot.api.router import Routes
 from bot.api.visible import find_pool
 from operations.errors import EnvironmentInUse, OrgNotFound, PoolExists, PoolNotFound
@@ -41,7 +41,7 @@ MODE_DESCRIPTIONS = {
 routes = Routes()
 
 
-class DeletedAnswer(Answer):
+class PoolDeleted(Answer):
     message: str
     deleted_at: Timestamp
 
@@ -78,7 +78,7 @@ class PoolStatus(Answer):
 def list_pools(call: Call[None, OfAnyRepository, None]) -> list[PoolConfig]:
     with call.reading() as session:
         found = pools.listed(session, seen=call.caller.repositories, repository=call.query.repository_identifier)
-        return [show_pool(pool, repository) for pool, repository in found]
+        return show_pools(session, found)
 
 
 @routes.add(
@@ -94,13 +94,13 @@ def add_pool(call: Call[None, None, PoolBody]) -> PoolConfig:
         _check_hub(session, call, body)
         repository = repositories.register(session, body.repository_identifier, now=call.now)
         pool = create_pool(session, repository, body.pool_tag, body.columns(), call.actor, now=call.now)
-        return show_pool(pool, repository)
+        return show_pool(session, pool, repository)
 
 
 @routes.add("GET", "/pools/configs/{poolTag}", READ, "Get a pool configuration", refuses=(PoolNotFound,))
 def get_pool(call: Call[TagPath, OfRepository, None]) -> PoolConfig:
     with call.reading() as session:
-        return show_pool(*find_pool(session, call, call.query.repository_identifier, call.path.pool_tag))
+        return show_pool(session, *find_pool(session, call, call.query.repository_identifier, call.path.pool_tag))
 
 
 @routes.add(
@@ -114,18 +114,18 @@ def change_pool(call: Call[TagPath, OfRepository, PoolChanges]) -> PoolConfig:
         _check_hub(session, call, body)
         changes = {column: value for column, value in body.columns().items() if value != getattr(pool, column)}
         update_pool(session, pool, changes, call.actor, now=call.now)
-        return show_pool(pool, repository)
+        return show_pool(session, pool, repository)
 
 
 @routes.add(
     "DELETE", "/pools/configs/{poolTag}", OWN, "Delete a pool configuration and all its environments",
     refuses=(PoolNotFound, EnvironmentInUse),
 )  # fmt: skip
-def remove_pool(call: Call[TagPath, DeleteQuery, None]) -> DeletedAnswer:
+def remove_pool(call: Call[TagPath, DeleteQuery, None]) -> PoolDeleted:
     with call.transaction() as session:
         pool, _ = find_pool(session, call, call.query.repository_identifier, call.path.pool_tag)
         delete_pool(session, pool, call.actor, now=call.now, if_unused=call.query.if_unused)
-    return DeletedAnswer(message=f"Pool configuration {pool.tag} deleted successfully", deleted_at=call.now)
+    return PoolDeleted(message=f"Pool configuration {pool.tag} deleted successfully", deleted_at=call.now)
 
 
 @routes.add("GET", "/pools/status", READ, "Get pool status", refuses=(PoolNotFound,))
@@ -136,10 +136,12 @@ def get_status(call: Call[None, StatusQuery, None]) -> PoolStatus | list[PoolSta
             session, seen=call.caller.repositories, repository=query.repository_identifier, tag=query.pool_tag
         )
         counts = pools.counts(session, [pool.id for pool, _ in found])
+        shown = zip(found, show_pools(session, found), strict=True)
+        statuses = [_status(config, counts[pool.id]) for (pool, _), config in shown]
         if query.pool_tag is None:
-            return [_status(pool, repository, counts[pool.id]) for pool, repository in found]
+            return statuses
         pool, repository = _only(found)
-        status = _status(pool, repository, counts[pool.id])
+        [status] = statuses
         if query.instance_status is None and query.assignment_id is None:
             return status
         return status.model_copy(update={"instance_list": _filtered(session, call, pool, repository)})
@@ -176,13 +178,13 @@ def _check_hub(session: Session, call: AnyCall, body: PoolBody) -> None:
         find_org(session, hub)
 
 
-def _status(pool: Pool, repository: Repository, counts: Counts) -> PoolStatus:
+def _status(config: PoolConfig, counts: Counts) -> PoolStatus:
     return PoolStatus(
-        pool_tag=pool.tag,
-        repository_identifier=repository.full_name,
-        status="active" if pool.is_active else "inactive",
+        pool_tag=config.pool_tag,
+        repository_identifier=config.repository_identifier,
+        status="active" if config.is_active else "inactive",
         instances=InstanceCounts(**asdict(counts)),
-        config=show_pool(pool, repository),
+        config=config,
     )
 
 
