@@ -217,6 +217,9 @@ def take_ticket(session: Session, assignment: Assignment, *, now: datetime) -> N
         ticket.ended_at = now
         ticket.assignment_id = assignment.id
         session.flush()
+        asked = Actor(ticket.requested_by)
+        audit.record(session, "ticket.served", str(ticket.id), asked, now=now, repository_id=ticket.repository_id,
+                     holder=str(ticket.holder), assignment=assignment.id)  # fmt: skip
 
 
 def _return_setting(session: Session, assignment: Assignment) -> bool:

@@ -68,8 +68,7 @@ def leave(session: Session, ticket: Ticket, reason: str, *, now: datetime) -> No
     ticket.ended_at = now
     ticket.end_reason = reason
     session.flush()
-    audit.record(session, "ticket.left", str(ticket.id), Actor(ticket.requested_by), now=now,
-                 repository_id=ticket.repository_id, holder=str(ticket.holder), reason=reason)  # fmt: skip
+    _record(session, "ticket.left", ticket, now=now, reason=reason)
     notify.thread_of(session, ticket.holder, now=now)
     show_positions(session, ticket.pool_id, now=now)
 
@@ -78,6 +77,7 @@ def pause(session: Session, ticket: Ticket, *, now: datetime) -> None:
     """The ticket is passed over but keeps its time: a pull request that became a draft."""
     ticket.state = TicketState.PAUSED
     session.flush()
+    _record(session, "ticket.paused", ticket, now=now)
     notify.thread_of(session, ticket.holder, now=now)
     show_positions(session, ticket.pool_id, now=now)
 
@@ -86,6 +86,7 @@ def resume(session: Session, ticket: Ticket, *, now: datetime) -> None:
     """A paused ticket waits again at its old place."""
     ticket.state = TicketState.WAITING
     session.flush()
+    _record(session, "ticket.resumed", ticket, now=now)
     serve_soon(session, ticket.pool_id, now=now)
     show_positions(session, ticket.pool_id, now=now)
 
@@ -129,3 +130,8 @@ def give_up_overdue(session: Session, *, now: datetime) -> int:
     for ticket in overdue:
         leave(session, ticket, "waited as long as asked", now=now)
     return len(overdue)
+
+
+def _record(session: Session, action: str, ticket: Ticket, *, now: datetime, **details: str) -> None:
+    audit.record(session, action, str(ticket.id), Actor(ticket.requested_by), now=now,
+                 repository_id=ticket.repository_id, holder=str(ticket.holder), **details)  # fmt: skip

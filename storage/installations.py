@@ -56,7 +56,7 @@ def register(
     if row is None:
         insert = _DIALECTS[session.get_bind().dialect.name].insert(Installation)
         values = {"account": account, "status": InstallationStatus.ACTIVE, "created_at": now, "updated_at": now}
-        session.execute(insert.values(id=installation_id, **values).on_conflict_do_nothing())  # two may be first at once
+        session.execute(insert.values(id=installation_id, **values).on_conflict_do_nothing())  # two may be first
         row = session.get_one(Installation, installation_id)
     row.account = account
     row.account_id = account_id or row.account_id
