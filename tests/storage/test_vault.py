@@ -35,7 +35,11 @@ def test_the_new_key_comes_first_and_the_former_still_opens() -> None:
         Vault(("former",)).decrypt(sealed_after)
 
 
-@pytest.mark.parametrize("sealed", [b"", b"not sealed", Vault(("another key",)).encrypt("secret")])
+@pytest.mark.parametrize(
+    "sealed",
+    [b"", b"not sealed", Vault(("another key",)).encrypt("secret")],
+    ids=["nothing", "no seal", "another key's"],
+)
 def test_what_no_key_opens_is_refused_with_what_to_do(sealed: bytes) -> None:
     with pytest.raises(CannotDecrypt, match="put the former key behind the new one"):
         Vault(("a key",)).decrypt(sealed)
