@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+import operations.delete
 from storage import pools
 from storage.assignments import Assignment
 from storage.pools import Pool
 from storage.tokens import Role
 from tests.bot.api.client import OF_SHOP, Api, Reply, Rest, key
 from tests.provider import vanish
+from tests.world import TEST
 
 FETCH, UNASSIGN, EXTEND = (f"/pools/core_dev/{verb}" for verb in ("fetch", "unassign", "extend"))
 MINE = "550e8400-e29b-41d4-a716-446655440000"
@@ -398,6 +400,23 @@ def test_a_sandbox_that_vanished_is_deleted(api: Api) -> None:
     _, name = pool(api)
     vanish(api.world.context.settings.data / "mock-service.sqlite3", name)
     assert delete(api, name).body["status"] == "sandbox_deleted"
+
+
+def test_a_deletion_whose_process_was_killed_is_gone_on_with(api: Api) -> None:
+    made, name = pool(api)
+    with api.database.transaction() as session:
+        operations.delete.delete(session, api.environment(name), TEST, now=api.world.clock())
+    api.world.later(minutes=1)
+    assert state(api, name) == "ARCHIVED"
+    assert api.world.counts(made).available == 1
+
+
+def test_what_is_still_being_made_is_deleted_too(api: Api) -> None:
+    made, name = pool(api, creationSeconds=3600)
+    assert delete(api, name).body["details"]["previousStatus"] == "PROVISIONING"
+    api.world.later(hours=2)
+    assert state(api, name) == "ARCHIVED"
+    assert not exists(api, made, name)
 
 
 def test_only_an_owner_deletes(wire: Api) -> None:
