@@ -70,7 +70,7 @@ def assign(session: Session, wish: Wish, actor: Actor, *, now: datetime) -> Assi
     pool = resolve(session, wish)
     try:
         _let_waiters_first(session, pool, wish.holder, now=now)
-        return grant(session, pool, wish, actor, now=now, replaced=current)
+        return _grant_patiently(session, pool, wish, actor, now=now, replaced=current)
     except PoolExhausted:
         served = _current(session, wish) if current is None else None
         if served is None:
@@ -123,6 +123,18 @@ def grant(
     )
     notify.thread_of(session, assignment.holder, now=now)
     return Assigned(assignment, environment, pool, is_reused=False)
+
+
+def _grant_patiently(
+    session: Session, pool: Pool, wish: Wish, actor: Actor, *, now: datetime, replaced: Assignment | None
+) -> Assigned:
+    """As grant(); but whoever claims at this very moment, perhaps for the same holder, is waited for first."""
+    try:
+        return grant(session, pool, wish, actor, now=now, replaced=replaced)
+    except PoolExhausted:
+        if not environments.wait_for_claims(session, pool.id):
+            raise
+        return grant(session, pool, wish, actor, now=now, replaced=replaced)
 
 
 def _current(session: Session, wish: Wish) -> Assignment | None:

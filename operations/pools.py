@@ -31,15 +31,16 @@ def create_pool(
 
     `values` are Pool's columns. Refuses with PoolExists, and InvalidRequest for a minimum above the maximum.
     """
+    taken = PoolExists(tag, repository.full_name)
     if pools.find(session, repository.id, tag) is not None:
-        raise PoolExists(tag, repository.full_name)
+        raise taken
     pool = Pool(repository_id=repository.id, tag=tag, created_at=now, updated_at=now, **values)
     _check_bounds(pool)
     session.add(pool)
     try:
         session.flush()
     except IntegrityError as error:  # another caller made it at this very moment
-        raise PoolExists(tag, repository.full_name) from error
+        raise taken from error
     audit.record(session, "pool.created", pool.id, actor, now=now, repository_id=repository.id, tag=tag)
     return pool
 

@@ -162,6 +162,21 @@ def claim_available(session: Session, pool_id: str, *, now: datetime) -> Environ
     return None
 
 
+def wait_for_claims(session: Session, pool_id: str) -> bool:
+    """Whether an environment is left, or given back, by those who are claiming them at this moment; then it is held.
+
+    Returns when each of their transactions has ended or has left one over.
+    """
+    left = (
+        select(Environment.id)
+        .where(Environment.pool_id == pool_id, Environment.state == EnvironmentState.AVAILABLE)
+        .order_by(Environment.available_at, Environment.name)
+        .limit(1)
+        .with_for_update()
+    )
+    return session.scalar(left) is not None
+
+
 def claim_again(session: Session, pool_id: str, holder: Holder, *, now: datetime) -> Environment | None:
     """Takes back the environment that this holder gave up within its re-attach window, or None (contract 4.5)."""
     first = (

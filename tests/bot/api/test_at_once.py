@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
+import pytest
+
+from operations.assign import Wish, assign
 from storage.assignments import Assignment, AssignmentStatus
 from storage.environments import Environment
 from storage.pools import Pool
 from storage.repositories import Repository
 from storage.tokens import Role
-from tests.at_once import at_once
+from tests.at_once import PATIENCE, at_once, beside
 from tests.bot.api.client import OF_SHOP, POOL, Api, key
-from tests.world import REPO
+from tests.world import REPO, TEST
 
 MINE = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -43,8 +46,9 @@ def test_ten_environments_go_to_ten_of_forty(api: Api) -> None:
     assert {e.fence for e in api.world.rows(Environment)} == {2}
 
 
-def test_one_key_asked_for_by_many_is_one_assignment(api: Api) -> None:
-    api.spare(free=5)
+@pytest.mark.parametrize("free", [1, 5])
+def test_one_key_asked_for_by_many_is_one_assignment(api: Api, free: int) -> None:
+    api.spare(free=free)
     clients = [api.token(Role.APPLICATION) for _ in range(8)]
 
     replies = at_once([partial(client.post, "/review/environments/assign", key(poolTag="core")) for client in clients])
@@ -52,7 +56,34 @@ def test_one_key_asked_for_by_many_is_one_assignment(api: Api) -> None:
     assert {reply.status for reply in replies} == {200}
     assert len({reply.body["assignment"]["sandboxName"] for reply in replies}) == 1
     assert Counter(reply.body["isReused"] for reply in replies) == {False: 1, True: 7}
-    assert api.owner.get("/pools/status", poolTag="core").body["instances"]["available"] == 4
+    assert api.owner.get("/pools/status", poolTag="core").body["instances"]["available"] == free - 1
+
+
+def test_who_asks_while_the_last_environment_goes_to_its_own_key_gets_that_one(api: Api) -> None:
+    [name] = api.spare(free=1)
+    holder = api.world.holder(123)
+
+    with api.database.transaction() as session:
+        assign(session, Wish(holder, "core"), TEST, now=api.world.clock())
+        asked = beside(api.database, api.assign)
+    reply = asked.result(PATIENCE)
+
+    assert reply.status == 200
+    assert (reply.body["isReused"], reply.body["assignment"]["sandboxName"]) == (True, name)
+
+
+def test_who_asks_while_an_environment_is_nearly_taken_gets_it_after_all(api: Api) -> None:
+    [name] = api.spare(free=1)
+    holder = api.world.holder(1)
+
+    with api.database.transaction() as session:
+        assign(session, Wish(holder, "core"), TEST, now=api.world.clock())
+        asked = beside(api.database, api.assign)
+        session.rollback()
+    reply = asked.result(PATIENCE)
+
+    assert reply.status == 200
+    assert (reply.body["isReused"], reply.body["assignment"]["sandboxName"]) == (False, name)
 
 
 def test_one_id_fetched_by_many_is_one_sandbox(api: Api) -> None:
@@ -116,14 +147,14 @@ def test_a_target_wanted_by_two_is_one_sources(api: Api) -> None:
 
 
 def test_the_same_pool_made_by_many_is_made_once(api: Api) -> None:
-    body = {**POOL, "repositoryIdentifier": "acme/new"}
+    api.owner.post("/pools/configs", {**POOL, "poolTag": "first"})
     clients = [api.token(Role.APPLICATION) for _ in range(6)]
 
-    replies = at_once([partial(client.post, "/pools/configs", body) for client in clients])
+    replies = at_once([partial(client.post, "/pools/configs", POOL) for client in clients])
 
     assert Counter(reply.status for reply in replies) == {201: 1, 409: 5}
-    assert len(api.world.rows(Pool)) == 1
-    assert len([r for r in api.world.rows(Repository) if r.name_key == "acme/new"]) == 1
+    assert {reply.refused()[1] for reply in replies if reply.status == 409} == {"POOL_EXISTS"}
+    assert len(api.world.rows(Pool)) == 2
 
 
 def test_different_pools_of_a_new_repository_are_all_made(api: Api) -> None:
@@ -139,6 +170,7 @@ def test_different_pools_of_a_new_repository_are_all_made(api: Api) -> None:
     )
 
     assert {reply.status for reply in replies} == {201}
+    assert len([r for r in api.world.rows(Repository) if r.name_key == "acme/new"]) == 1
 
 
 def test_two_runs_of_provisioning_stay_below_the_ceiling(api: Api) -> None:
