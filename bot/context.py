@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 
+from bot.passes import Passes
 from bot.settings import SandboxMode, Settings
 from providers.provider import PoolSettings, Provider
 from providers.registry import Providers
@@ -42,6 +43,7 @@ class Context:
     clock: Callable[[], datetime]
     apps: AppReader
     mode: ModeReader
+    passes: Passes
 
     @classmethod
     def of(cls, settings: Settings, database: Database, clock: Callable[[], datetime] | None = None) -> Context:
@@ -50,7 +52,9 @@ class Context:
         vault = Vault(settings.secret_keys)
         mode = ModeReader(settings, database, clock)
         providers = Providers(settings.data, mode.read, clock)
-        return cls(settings, database, vault, providers, clock, AppReader(settings, database, vault, clock), mode)
+        apps = AppReader(settings, database, vault, clock)
+        passes = Passes(settings.secret_keys, settings.public_url, clock)
+        return cls(settings, database, vault, providers, clock, apps, mode, passes)
 
     def github_app(self) -> GitHubApp | None:
         """The App's credentials, or None while there is no App."""

@@ -44,6 +44,7 @@ class Settings:
     github_webhook_secrets: tuple[str, ...] = ()
     github_client_id: str | None = None
     github_client_secret: str | None = None
+    owners: frozenset[str] = frozenset()
     public_url: str = "http://127.0.0.1:8000"
     host: str = "127.0.0.1"
     port: int = 8000
@@ -72,6 +73,7 @@ class Settings:
             github_webhook_secrets=given.several("GITHUB_WEBHOOK_SECRET"),
             github_client_id=given.text("GITHUB_CLIENT_ID"),
             github_client_secret=given.text("GITHUB_CLIENT_SECRET"),
+            owners=frozenset(login.lower() for login in given.several("GREENROOM_OWNERS")),
             public_url=given.url("PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"),
             host=host,
             port=port,

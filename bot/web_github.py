@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from bot.app_jwt import app_jwt
 from bot.context import Context, GitHubApp
 from bot.github_errors import GitHubError, NotConfigured, NotFound, Unauthorized, refused, unanswered, unreadable
 from bot.levels import LEVELS, Level
+from bot.manifest import github_site
 from bot.payload import At, MalformedPayload, Readable
 
 TIMEOUT_SECONDS = 10
@@ -24,6 +26,7 @@ REMEMBERED = timedelta(seconds=60)
 TOKEN_MARGIN = timedelta(minutes=5)
 MOST_REMEMBERED = 10_000
 HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+REPOSITORY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 STRENGTH = {"read": 1, "write": 2, "admin": 3}
 
 Facts = TypeVar("Facts")
@@ -46,9 +49,20 @@ class InstallationToken(Readable):
 
 
 @dataclass(frozen=True)
+class Person(Readable):
+    id: int
+    login: str
+    email: str | None = None
+
+
+@dataclass(frozen=True)
 class _Permission(Readable):
     permission: str
     role_name: str = ""
+
+
+class LoginRefused(Exception):
+    """GitHub does not take its own code: it is good once, and for ten minutes."""
 
 
 class WebGitHub:
@@ -65,7 +79,7 @@ class WebGitHub:
 
         Raises NotFound where the App is not installed.
         """
-        installation = self._ask("GET", f"/repos/{quote(repo)}/installation", InstallationFacts.read, self._proof())
+        installation = self._ask("GET", f"{_path(repo)}/installation", InstallationFacts.read, self._proof())
         permissions = _within(wanted, installation.permissions)
         path = f"/app/installations/{installation.id}/access_tokens"
         narrowed = {"repositories": [repo.split("/", 1)[1]], "permissions": permissions}
@@ -90,6 +104,26 @@ class WebGitHub:
             told = threads.map(lambda repo: self._may_read(login, repo), names)
             return frozenset(repo for repo, may in zip(names, told, strict=True) if may)
 
+    def person(self, code: str, verifier: str, redirect_uri: str) -> Person:
+        """Who has just agreed on GitHub's page; the token that tells is not kept. Raises LoginRefused, GitHubError.
+
+        https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app
+        """
+        app = self._app()
+        sent = {
+            "client_id": app.client_id,
+            "client_secret": app.client_secret,
+            "code": code,
+            "code_verifier": verifier,
+            "redirect_uri": redirect_uri,
+        }
+        address = f"{github_site(app.api_url)}/login/oauth/access_token"
+        answer = self._send("POST", address, {"Accept": "application/json"}, data=sent)
+        token = self._read(answer, dict).get("access_token")
+        if not isinstance(token, str):
+            raise LoginRefused(str(self._read(answer, dict).get("error")))
+        return self._ask("GET", "/user", Person.read, token)
+
     def _may_read(self, login: str, repo: str) -> bool:
         try:
             return self.level(repo, login) >= Level.READ
@@ -100,8 +134,8 @@ class WebGitHub:
             return False
 
     def _ask_level(self, repo: str, login: str) -> Level:
-        path = f"/repos/{quote(repo)}/collaborators/{quote(login, safe='')}/permission"
         try:
+            path = f"{_path(repo)}/collaborators/{quote(login, safe='')}/permission"
             told = self._ask("GET", path, _Permission.read, self._reader(repo))
         except NotFound:
             return Level.NONE
@@ -132,16 +166,29 @@ class WebGitHub:
         self, method: str, path: str, read: Callable[[Any], Facts], bearer: str, json: Mapping[str, Any] | None = None
     ) -> Facts:
         headers = {**HEADERS, "Authorization": f"Bearer {bearer}"}
+        return self._read(self._send(method, f"{self._app().api_url}{path}", headers, json=json), read)
+
+    def _send(self, method: str, address: str, headers: Mapping[str, str], **content: Any) -> httpx.Response:
         try:
-            answer = self._client.request(method, f"{self._app().api_url}{path}", headers=headers, json=json)
+            answer = self._client.request(method, address, headers=headers, **content)
         except httpx.RequestError as error:
             raise unanswered(error, repeatable=True) from None
         if not answer.is_success:
             raise refused(answer, repeatable=True, now=self._context.clock())
+        return answer
+
+    def _read(self, answer: httpx.Response, read: Callable[[Any], Facts]) -> Facts:
         try:
             return read(answer.json())
-        except (ValueError, MalformedPayload) as error:
+        except (TypeError, ValueError, MalformedPayload) as error:
             raise unreadable(answer, error, repeatable=True) from None
+
+
+def _path(repo: str) -> str:
+    """Where GitHub has the repository. Raises NotFound for what can be none: `..` would lead to another place."""
+    if not REPOSITORY.fullmatch(repo):
+        raise NotFound(f"{repo!r} is no repository's name")
+    return f"/repos/{repo}"
 
 
 def _within(wanted: Mapping[str, str], granted: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from bot.api.auth import NOBODY, Caller, authenticate, require_role
 from bot.api.call import AnyCall, Call, Secrets
 from bot.api.errors import MethodNotAllowed, RouteNotFound, Unauthenticated
 from bot.api.incoming import raw_path, read_body, read_path, read_query
+from bot.api.sight import read_or_none, with_sight
 from bot.context import Context
 from bot.rates import Turnstile
 from bot.web_github import WebGitHub
@@ -118,17 +119,20 @@ class Api:
         now = self._context.clock()
         caller = self._caller(operation, request, now)
         g.caller = caller.name
+        path = read_path(operation.path, values)
+        query = read_query(operation.query, request)
+        body = read_body(operation.body, request)
         call = Call(
             context=self._context,
             github=self._github,
-            caller=caller,
+            caller=with_sight(self._context, self._github, caller, [path, query, read_or_none(body)]),
             operation=g.operation,
             request_id=g.request_id,
             now=now,
-            path=read_path(operation.path, values),
-            query=read_query(operation.query, request),
+            path=path,
+            query=query,
             secrets=Secrets(self._context.vault, allowed=caller.may_see_secrets),
-            _body=read_body(operation.body, request),
+            _body=body,
         )
         return operation.render(operation.view(call))
 
@@ -151,7 +155,7 @@ class Api:
             return NOBODY
         try:
             with self._context.database.reading() as session:
-                caller = authenticate(session, request.headers.get("Authorization", ""), now=now)
+                caller = authenticate(session, self._context, request.headers.get("Authorization", ""), now=now)
                 past_due = assignments.any_past_due(session, now=now)
         except Unauthenticated:
             self._turnstile.pass_address(request.remote_addr)

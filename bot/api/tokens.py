@@ -110,15 +110,15 @@ def _find(session: Session, call: AnyCall, given: str) -> Token:
 
 
 def _scope(caller: Caller, wanted: list[str] | None) -> list[str] | None:
-    """What the new token sees: never more than the token that it is made with."""
+    """What the new token sees: never more than the token that it is made with. A person who owns is not limited."""
     for repository in wanted or ():
         if not caller.sees(repository):
             raise RepositoryNotFound(repository)
-    return wanted or (None if caller.repositories is None else sorted(caller.repositories))
+    return wanted or (None if caller.repositories is None or caller.login else sorted(caller.repositories))
 
 
 def _governs(caller: Caller, token: Token) -> bool:
     """Whether the caller's scope covers the token's."""
-    if caller.repositories is None:
+    if caller.repositories is None or caller.login is not None:
         return True
     return token.repositories is not None and caller.repositories.issuperset(token.repositories)
