@@ -104,11 +104,16 @@ class World:
 
     # What happens
 
-    def work(self, *, rounds: int = 50) -> None:
-        """Everything that is due is worked, and what becomes due by that."""
-        for _ in range(rounds):
-            if not sum(worker.drain() for worker in self.workers.values()):
+    def work(self, *, looks: int = 150) -> None:
+        """Everything that is due is worked, and what becomes due by that: whoever was rung for looks again."""
+        called = list(QueueName)
+        for _ in range(looks):
+            if not called:
                 return
+            queue, heard = called.pop(0), len(self.rung)
+            self.workers[queue].drain()  # until nothing is due in it, so that its own rings are answered too
+            rung = frozenset().union(*self.rung[heard:])
+            called += [other for other in QueueName if other in rung and other not in (queue, *called)]
         raise AssertionError("there is always something due: a task keeps coming back")
 
     def later(self, **by: float) -> None:
