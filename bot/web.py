@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import structlog
 from flask import Flask, Response, g, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
@@ -32,7 +32,7 @@ from storage.database import StoreUnavailable
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 def create_app(
@@ -81,11 +81,9 @@ def _begin_and_end(app: Flask) -> None:
             took = time.perf_counter() - g.started
             metrics.requests.labels(g.operation, str(response.status_code)).inc()
             metrics.seconds.labels(g.operation).observe(took)
-            log.log(
-                logging.DEBUG if request.method in ("GET", "HEAD") else logging.INFO,
-                "answered operation=%r status=%d ms=%d by=%r request=%s",
-                g.operation, response.status_code, took * 1000, g.caller, g.request_id,
-            )  # fmt: skip
+            tell = log.debug if request.method in ("GET", "HEAD") else log.info
+            tell("answered", operation=g.operation, status=response.status_code, ms=int(took * 1000), by=g.caller,
+                 request=g.request_id)  # fmt: skip
         return response
 
 
@@ -96,7 +94,7 @@ def _answer_refusals(app: Flask, context: Context) -> None:
 
     @app.errorhandler(StoreUnavailable)
     def away(error: StoreUnavailable) -> Response:
-        log.warning("store unavailable request=%s reason=%s", g.request_id, error)
+        log.warning("store unavailable", request=g.request_id, reason=str(error))
         message = "The state store is unreachable; nothing was changed"
         return _refusal("STORE_UNAVAILABLE", message, {}, {"Retry-After": str(STORE_RETURNS_SECONDS)})
 
@@ -111,7 +109,7 @@ def _answer_refusals(app: Flask, context: Context) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        log.error("request failed operation=%r request=%s", g.operation, g.request_id, exc_info=error)
+        log.error("request failed", operation=g.operation, request=g.request_id, exc_info=error)
         return _refusal("INTERNAL_ERROR", "Something went wrong here; the log has it under the request id", {}, {})
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
+import structlog
 from sqlalchemy.orm import Session
 
 from bot.api.auth import Caller
@@ -25,7 +25,7 @@ Path = TypeVar("Path")
 Query = TypeVar("Query")
 Body = TypeVar("Body")
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Secrets:
@@ -44,7 +44,7 @@ class Secrets:
         try:
             secret: str | None = self._vault.open(environment.credentials).get("sfdxAuthUrl")
         except CannotDecrypt:  # one lost key must not hide the environments beside this one
-            log.warning("credentials cannot be opened environment=%s", environment.name)
+            log.warning("credentials cannot be opened", environment=environment.name)
             return None
         if secret is not None:
             self.revealed.append(environment.name)

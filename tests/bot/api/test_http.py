@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 from werkzeug.test import Client
 
 from bot.context import Context
@@ -350,19 +350,20 @@ def test_a_store_that_is_away_is_said_and_nothing_is_guessed(wire: Api) -> None:
     away.dispose()
 
 
-def test_a_mistake_of_ours_is_logged_once_and_not_told(wire: Api, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mistake_of_ours_is_logged_once_and_not_told(wire: Api) -> None:
     wire.spare()
     wire.assign("123")
     with wire.database.transaction() as session:
         session.execute(text("UPDATE assignments SET holder_type = 'odd'"))
 
-    with caplog.at_level(logging.ERROR):
+    with capture_logs() as logged:
         reply = wire.owner.get(LIST)
 
     sentence = "Something went wrong here; the log has it under the request id"
     assert reply.refused() == (500, "INTERNAL_ERROR", sentence)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert reply.headers["X-Request-Id"] in caplog.text
+    [line] = [line for line in logged if line["log_level"] == "error"]
+    assert (line["event"], line["request"]) == ("request failed", reply.headers["X-Request-Id"])
+    assert isinstance(line["exc_info"], ValueError)
 
 
 def test_a_pool_may_be_made_with_the_largest_numbers(wire: Api) -> None:

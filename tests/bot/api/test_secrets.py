@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from storage.audit import Audit
 from storage.environments import Environment
@@ -106,7 +107,7 @@ def test_what_a_local_environment_has_no_credentials_for_is_null(api: Api) -> No
     assert (instance["sfdxAuthUrl"], instance["salesforceOrgId"]) == (None, None)
 
 
-def test_credentials_of_a_lost_key_hide_nothing_beside_them(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+def test_credentials_of_a_lost_key_hide_nothing_beside_them(api: Api) -> None:
     first, _ = api.spare()
     api.assign("123")
     api.assign("124")
@@ -114,28 +115,35 @@ def test_credentials_of_a_lost_key_hide_nothing_beside_them(api: Api, caplog: py
         lost = session.get_one(Environment, api.environment(first).id)
         lost.credentials = Vault(("another key",)).seal({"sfdxAuthUrl": "force://lost"})
 
-    listed = api.owner.get("/review/environments/list").body["assignments"]
+    with capture_logs() as logged:
+        listed = api.owner.get("/review/environments/list").body["assignments"]
 
     urls = {a["sandboxName"]: a["environmentDetails"]["sfdxAuthUrl"] for a in listed}
     assert urls == {"cor0": None, "cor1": secret_of("cor1")}
-    assert "credentials cannot be opened environment=cor0" in caplog.text
+    assert {"event": "credentials cannot be opened", "environment": "cor0", "log_level": "warning"} in logged
 
 
 def test_no_secret_is_logged_audited_or_put_into_a_refusal(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     api.spare(free=1)
     texts = []
-    for somebody in (api.owner, api.application):
-        api.assign("123")
-        for path in SHOWING:
-            show(somebody, path)
-        texts.append(api.assign("124").text)
-        texts.append(somebody.post("/review/environments/assign", {"metadata": "force://canary"}).text)
-        texts.append(show(somebody, "/review/environments/pr/9").text)
+    with capture_logs() as logged:
+        for somebody in (api.owner, api.application):
+            api.assign("123")
+            for path in SHOWING:
+                show(somebody, path)
+            texts.append(api.assign("124").text)
+            texts.append(somebody.post("/review/environments/assign", {"metadata": "force://canary"}).text)
+            texts.append(show(somebody, "/review/environments/pr/9").text)
     texts.append(json.dumps([[row.details, row.subject_id, row.request] for row in api.world.rows(Audit)]))
-    texts.append(caplog.text)
+    texts += [caplog.text, json.dumps(logged)]
 
     for secret in ("force://canary", api.owner.secret, api.application.secret):
         assert secret is not None
         assert [text for text in texts if secret in text] == []
-    assert "answered operation='POST /sfp/api/review/environments/assign' status=200" in caplog.text
+    assert {(line["operation"], line["status"], line["by"]) for line in logged if line["log_level"] == "info"} == {
+        ("POST /sfp/api/review/environments/assign", 200, "the application"),
+        ("POST /sfp/api/review/environments/assign", 409, "the application"),
+        ("POST /sfp/api/review/environments/assign", 400, "the application"),
+        ("POST /sfp/api/review/environments/assign", 400, "the owner"),
+    }
