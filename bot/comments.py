@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from bot.commands import CommandSpec
+from bot.commands import ALIASES, CommandSpec
 from bot.levels import Level
 from bot.mistakes import code
 from bot.serving import MAX_LIFETIME
@@ -162,11 +162,15 @@ def refusal(refused: OperationError) -> str:
 
 def not_permitted(spec: CommandSpec, level: Level) -> str:
     yours = level.name.lower() if level else "no"
-    return f"`/{spec.words}` is for {spec.who} here; you have {yours} permission."
+    return f"{_command(spec)} is for {spec.who} here; you have {yours} permission."
 
 
 def closed_thread(spec: CommandSpec) -> str:
-    return f"`/{spec.words}` does nothing here any more: this is closed. Reopen it first."
+    return f"{_command(spec)} does nothing here any more: this is closed. Reopen it first."
+
+
+def _command(spec: CommandSpec) -> str:
+    return f"`/{spec.words}`" if spec.words in ALIASES else f"`/env {spec.words}`"
 
 
 def extend_too_long(longest: timedelta) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import select
 from werkzeug.test import Client
@@ -135,6 +139,17 @@ class World:
         with self.database.transaction() as session:
             replenish_soon(session, pool.id, now=self.clock())
         self.work()
+
+    def tells(self, event: str, payload: dict[str, Any], *, guid: str | None = None) -> int:
+        """GitHub tells this, whatever people did; what the door answers."""
+        body = json.dumps(payload).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "X-GitHub-Event": event,
+            "X-GitHub-Delivery": guid or str(uuid4()),
+            "X-Hub-Signature-256": "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest(),
+        }
+        return self.sink.post(headers, body)
 
     def opens(self, author: str = "alice", **given: Any) -> int:
         """Somebody opens a pull request, and Greenroom does what it does; its number."""

@@ -406,11 +406,9 @@ def test_a_payload_without_what_it_promises_is_marked_failed_with_the_reason(wor
         for step in way:
             node = node[step]
         node[last] = wrong
-        world.github.webhooks._send("pull_request", payload)
-        sent = world.sink.kept.pop()
-        assert world.sink.post(*sent) == 202, path
+        assert world.tells("pull_request", payload, guid=path) == 202, path
         world.work()
-        failed = [d for d in world.deliveries() if d.guid == sent[0]["X-GitHub-Delivery"]]
+        failed = [d for d in world.deliveries() if d.guid == path]
         assert [d.state for d in failed] == [DeliveryState.FAILED], path
         assert failed[0].error is not None
         assert failed[0].error.startswith(f"malformed payload: {path}"), (path, failed[0].error)
