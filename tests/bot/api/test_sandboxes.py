@@ -282,6 +282,7 @@ def test_what_is_still_going_is_marked(api: Api) -> None:
     assert (state(api, name), api.world.counts(made).deleting) == ("DELETING", 1)
     api.world.later(seconds=60)
     assert state(api, name) == "DELETING"
+    assert delete(api, name).body["details"]["previousStatus"] == "DELETING"
     api.world.later(seconds=60)
     assert state(api, name) == "ARCHIVED"
 
