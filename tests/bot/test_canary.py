@@ -1,0 +1,96 @@
+"""A secret sings nowhere: not in a log, a comment, an audit row, a task, a refusal or what a member is told."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+
+from storage.answers import Answer
+from storage.audit import Audit
+from storage.decisions import Decision
+from storage.deliveries import Delivery
+from storage.environments import Environment
+from storage.tasks import Task
+from storage.threads import Thread
+from storage.tokens import Role
+from tests.bot.api.client import OF_SHOP, Rest, key
+from tests.bot.test_login import Site
+from tests.world import REPO, World
+
+ROWS = (Answer, Audit, Decision, Delivery, Task, Thread)
+READ = (
+    "/review/environments/list",
+    "/review/environments/pr/1",
+    "/review/environments/pr/9",
+    "/pools/configs",
+    "/pools/status",
+    "/pools/status?poolTag=core&instanceStatus=ASSIGNED",
+    "/pools/core/instances",
+    "/users/me",
+)
+HUB_SECRET = "canary-refresh-token-of-the-hub"
+
+
+def secrets_of(world: World) -> set[str]:
+    """What would open an environment: the part of its credentials that is nobody's business."""
+    opened = [str(world.context.vault.open(row.credentials)) for row in world.rows(Environment) if row.credentials]
+    return {secret for one in opened for secret in re.findall("[0-9a-f]{32}", one)}
+
+
+def told(client: Rest) -> str:
+    return "".join(client.get(path, **({} if "?" in path else OF_SHOP)).text for path in READ)
+
+
+def test_a_secret_shows_nowhere_in_a_whole_life(
+    world: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    site = Site(world)
+    api = site.api
+    world.pool(max_total=3)
+    number = world.opens("alice")
+    world.opens("bob", head="other")
+    person, session = site.rest("rita")
+    members = [api.member, api.token(Role.MEMBER, REPO), person]
+    for line in ("/extend 24h", "/status", "/why", "/transition #2", "/unassign", "/assign"):
+        world.comments(number, "wendy", line)
+    heard = [told(member) for member in members]
+    said = [told(client) for client in (api.application, api.owner)]
+    refused = [
+        api.application.post("/review/environments/assign", key("8", poolTag="nothing")),
+        api.application.post("/review/environments/assign", {"metadata": f"force://{HUB_SECRET}@x"}),
+        api.application.post(
+            "/auth/salesforce/register", {"username": "a b", "sfdxAuthUrl": f"force://{HUB_SECRET}@x"}
+        ),
+        api.member.get("/repository/auth-token", repositoryIdentifier=REPO),
+    ]
+    hub = {"username": "hub@acme.example", "sfdxAuthUrl": f"force://x::{HUB_SECRET}@acme.my.salesforce.com"}
+    heard += [client.post("/auth/salesforce/register", hub).text for client in (api.application, api.application)]
+    heard += [api.owner.get("/auth/salesforce/orgs").text]
+    given = api.application.get("/repository/auth-token", repositoryIdentifier=REPO).body["token"]
+    [name] = [row.name for row in world.rows(Environment) if row.state == "ASSIGNED"][:1]
+    link = f"/sfp/api/auth/continue?action=frontdoorUrl&params=targetOrg:{name},repository:{REPO}"
+    door = site.log_in("wendy").get(link).headers["Location"]
+    world.github.close(REPO, number)
+    world.later(hours=49)
+    world.github.fail("*", ".*", 500, times=3)
+    world.later(minutes=31)
+
+    environment_secrets = secrets_of(world)
+    assert environment_secrets
+    assert [text for text in said if any(secret in text for secret in environment_secrets)] == said
+    secrets = environment_secrets | {HUB_SECRET, given, door.partition("otp=")[2], session["token"]}
+    secrets |= {client.secret for client in (api.owner, api.application, *members) if client.secret is not None}
+    assert "" not in secrets
+    everywhere = {
+        "logs": caplog.text + "".join(capfd.readouterr()),
+        "members": "".join(heard),
+        "refusals": "".join(reply.text for reply in refused),
+        "rows": "".join(str(vars(row)) for table in ROWS for row in world.rows(table)),
+        "comments": "".join(comment.body for comment in world.written(number)),
+    }
+    sung = {(place, secret) for place, text in everywhere.items() for secret in secrets if secret in text}
+    assert sung == set()
+    assert all(everywhere.values())
