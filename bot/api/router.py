@@ -142,10 +142,11 @@ class Api:
         found = [(operation, values) for operation, values in matches if values is not None]
         if not found or "\0" in unquote(path):
             raise RouteNotFound(method, path)
-        for operation, values in found:
+        own = [(operation, values) for operation, values in found if operation.template == found[0][0].template]
+        for operation, values in own:
             if operation.method == ("GET" if method == "HEAD" else method):
                 return operation, values
-        allowed = {operation.method for operation, _ in found}
+        allowed = {operation.method for operation, _ in own}
         raise MethodNotAllowed(method, path, sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
 
     def _caller(self, operation: Operation, request: Request, now: datetime) -> Caller:
