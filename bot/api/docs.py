@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
@@ -27,23 +28,24 @@ FRESH_SECONDS = 300
 
 
 def blueprint(operations: Sequence[Operation], public_url: str) -> Blueprint:
-    """Both pages, made once, open to everybody. Other methods than GET are refused with MethodNotAllowed."""
-    described = document(operations, public_url)
-    text = json.dumps(described, ensure_ascii=False, separators=(",", ":"))
+    """Both pages, made when they are first asked for, open to everybody. Refuses what is not a GET: MethodNotAllowed."""
     pages = Blueprint(
         "docs", __name__, url_prefix=PREFIX, template_folder="templates",
         static_folder="static", static_url_path="/docs/static",
     )  # fmt: skip
     pages.add_app_template_filter(_code, "code")
     pages.add_app_template_filter(_breakable, "breakable")
-    shown: list[str] = []
+    described = cache(lambda: document(operations, public_url))
 
+    @cache
+    def text() -> str:
+        return json.dumps(described(), ensure_ascii=False, separators=(",", ":"))
+
+    @cache
     def page() -> str:
-        if not shown:
-            shown.append(render_template("docs.html", document=described, areas=list(_areas(described))))
-        return shown[0]
+        return render_template("docs.html", document=described(), areas=list(_areas(described())))
 
-    _serve(pages, "/openapi.json", "openapi", JSON, lambda: text)
+    _serve(pages, "/openapi.json", "openapi", JSON, text)
     _serve(pages, "/docs", "page", "text/html", page)
     return pages
 

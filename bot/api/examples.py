@@ -146,7 +146,18 @@ TOKEN = {
     "createdAt": NOON,
 }
 
+ORG = {
+    "id": "123e4567-e89b-42d3-a456-426614174001",
+    "username": "devhub@example.com",
+    "alias": "devhub",
+    "loginUrl": "https://login.salesforce.com",
+    "instanceUrl": None,
+    "createdBy": "dev@example.com",
+    "createdAt": NOON,
+}
+
 PARAMETERS: Mapping[str, Any] = {
+    "username": ORG["username"],
     "repositoryIdentifier": REPOSITORY,
     "poolTag": "core_dev",
     "sandboxName": "dev123456",
@@ -206,6 +217,13 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "expiresIn": 30,
         "repositories": [REPOSITORY],
     },
+    "POST /sfp/api/auth/refresh": {"refreshToken": "eyJhbGciOiJIUzI1NiJ9.…"},
+    "POST /sfp/api/auth/salesforce/register": {
+        "username": "devhub@example.com",
+        "alias": "devhub",
+        "sfdxAuthUrl": "force://PlatformCLI::5Aep861@example.my.salesforce.com",
+    },
+    "POST /sfp/api/auth/salesforce/test-connection": {"username": "devhub"},
 }
 
 ANSWERS: Mapping[str, Any] = {
@@ -416,4 +434,26 @@ ANSWERS: Mapping[str, Any] = {
         "provider": "github",
         "scope": "contents:read,pull_requests:write",
     },
+    "POST /sfp/api/auth/refresh": {
+        "token": "eyJhbGciOiJIUzI1NiJ9.…",
+        "type": "bearer",
+        "expiresAt": "2025-01-01T13:00:00Z",
+        "refreshToken": "eyJhbGciOiJIUzI1NiJ9.…",
+        "refreshExpiresAt": "2025-01-31T12:00:00Z",
+    },
+    "POST /sfp/api/auth/salesforce/register": ORG,
+    "GET /sfp/api/auth/salesforce/orgs": [ORG],
+    "GET /sfp/api/auth/salesforce/org": ORG,
+    "DELETE /sfp/api/auth/salesforce/org": {
+        "message": "Salesforce org deleted successfully",
+        "username": "devhub@example.com",
+    },
+    "POST /sfp/api/auth/salesforce/test-connection": {
+        "status": "connected",
+        "message": "devhub@example.com answers at https://example.my.salesforce.com",
+        "username": "devhub@example.com",
+        "instanceUrl": "https://example.my.salesforce.com",
+        "timestamp": NOON,
+    },
+    "GET /sfp/api/auth/salesforce/frontdoor": {"url": "https://example.my.salesforce.com/…"},
 }

@@ -29,6 +29,7 @@ from storage.assignments import AssignmentStatus, HolderType
 
 LARGEST_METADATA = 16 * 1024
 NO_NUL = r"^[^\u0000]*$"
+OF_EVERY_OBJECT = ("type", "propertyNames", "additionalProperties")  # in the JSON schema of what is sent
 
 
 class Fields(BaseModel):
@@ -112,9 +113,14 @@ def optional_or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: field if name in required else _or_null(field) for name, field in fields}
 
 
+def having(*names: str) -> dict[str, Any]:
+    """The JSON schema of an object that has all of these, and not as null."""
+    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
 def _or_null(field: dict[str, Any]) -> dict[str, Any]:
     null = {"type": "null"}
-    if null in field.get("anyOf", ()):
+    if null in field.get("anyOf", ()) or field.get("type") == "null":
         return field
     kept = {name: value for name, value in field.items() if name in ("default", "description", "deprecated")}
     return {"anyOf": [{name: value for name, value in field.items() if name not in kept}, null], **kept}

@@ -134,10 +134,10 @@ def _common(operation: Operation) -> Iterator[str]:
 
 
 def _bearer() -> dict[str, Any]:
-    roles = ", ".join(Role)
     about = (
-        f"A token of one of the roles {roles}: made by `greenroom token create`, or by an owner at "
-        f"`POST {PREFIX}/application-tokens`. A member reads, an application also changes, an owner does everything."
+        f"A program's token, made by `greenroom token create` or by an owner at `POST {PREFIX}/application-tokens`, or "
+        "a person's, from the login with GitHub. It has one of three roles: a member reads, an application also "
+        "changes, an owner does everything."
     )
     return {"type": "http", "scheme": "bearer", "description": about}
 

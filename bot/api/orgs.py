@@ -5,12 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from bot.api.auth import CHANGE
 from bot.api.call import AnyCall, Call
-from bot.api.fields import Answer, Between, Body, Fields, Matching, Timestamp
+from bot.api.fields import Answer, Between, Body, Fields, Matching, Timestamp, having
 from bot.api.router import Routes
 from operations.errors import OrgNotFound, ProviderRefused, UsernameRegistered
 from operations.orgs import find_org, register_org, remove_org
@@ -18,16 +19,28 @@ from providers.provider import ProviderError
 from storage import audit, orgs
 from storage.orgs import Org
 
+SECRETS = {"sfdx_auth_url", "client_id", "private_key", "access_token"}
 WAYS = ({"sfdx_auth_url"}, {"client_id", "private_key"}, {"access_token", "instance_url"})
 
+AUTH_URL = r"force://[^\s\u0000-\u001f\u0085@]+@[^\s\u0000-\u001f\u0085@/]+"
+
 Address = Annotated[str, Matching(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?", "be an https address without a path")]
-Username = Annotated[str, Matching(r"[^\s/]+", "have no blanks and no /")]
+Username = Annotated[str, Matching(r"[^\s\u0000-\u001f\u0085/]+", "have no blanks and no /")]
 
 routes = Routes()
 
 
+def _way(*fields: str) -> dict[str, Any]:
+    """The JSON schema of a body with this way in and no other."""
+    others = {to_camel(name): {"type": "null"} for name in sorted(SECRETS.difference(fields))}
+    way = having(*(to_camel(name) for name in sorted(fields)))
+    return {**way, "properties": {**way["properties"], **others}}
+
+
 class OrgBody(Body):
     """One way in: a refresh token as sfdxAuthUrl, a connected app's clientId with its privateKey, or an accessToken."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_way(*way) for way in WAYS]})
 
     username: Username
     alias: Annotated[str, Matching(r"[A-Za-z0-9._-]+", "consist of letters, digits and . _ -", longest=80)] | None = (
@@ -36,7 +49,7 @@ class OrgBody(Body):
     login_url: Address = "https://login.salesforce.com"
     instance_url: Address | None = None
     sfdx_auth_url: (
-        Annotated[str, Matching(r"force://[^\s@]+@[^\s@/]+", "be like force://…@host", longest=4096)] | None
+        Annotated[str, Matching(AUTH_URL, "be like force://…@host", longest=4096)] | None
     ) = None
     client_id: Annotated[str, Between(1, 512)] | None = None
     private_key: Annotated[str, Between(1, 16384)] | None = None
@@ -44,9 +57,7 @@ class OrgBody(Body):
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
-        secrets = {
-            name for name in ("sfdx_auth_url", "client_id", "private_key", "access_token") if getattr(self, name)
-        }
+        secrets = {name for name in SECRETS if getattr(self, name)}
         given = secrets | ({"instance_url"} if self.instance_url else set())
         if not any(way <= given and secrets <= way for way in WAYS):
             raise PydanticCustomError(

@@ -12,12 +12,14 @@ from pydantic import (
     GetJsonSchemaHandler,
     RootModel,
     Strict,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from bot.api.errors import InvalidFields
 from bot.api.fields import (
+    OF_EVERY_OBJECT,
     Between,
     Body,
     Count,
@@ -28,6 +30,7 @@ from bot.api.fields import (
     PoolTag,
     QueryBoolean,
     RepositoryIdentifier,
+    having,
     optional_or_null,
 )
 from bot.api.validation import checked
@@ -58,6 +61,14 @@ COLUMNS = {
     "metadata": "extra",
 }
 IMMUTABLE = ("poolTag", "repositoryIdentifier", "provider")
+PROVIDERS = ["local", "mock", "salesforce"]
+
+# What a new pool is, and is not, for its JSON schema.
+WITHOUT_HUB: dict[str, Any] = {"required": ["provider"], "properties": {"provider": {"enum": ["local", "mock"]}}}
+TWO_ORIGINS: dict[str, Any] = {
+    "required": ["sourceSandboxName", "sandboxDefinition"],
+    "properties": {"sourceSandboxName": {"type": "string"}, "sandboxDefinition": having("licenseType")},
+}
 
 
 def _canonical(license_type: Any) -> Any:
@@ -107,6 +118,8 @@ class FetchBody(Body):
 class SandboxDefinition(Body):
     """What to make an environment of: a licence from production, or a sandbox to clone."""
 
+    model_config = ConfigDict(json_schema_extra={"not": having("licenseType", "sourceSandboxName")})
+
     license_type: Annotated[Literal["Developer", "Developer_Pro", "Partial", "Full"], BeforeValidator(_canonical)] = (
         "Developer"
     )
@@ -150,11 +163,15 @@ class LegacyFields(Body):
 
 
 class PoolBody(LegacyFields):
+    """A pool of `salesforce`, the default, needs its hub; `sourceSandboxName` is deprecated for sandboxDefinition's."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [having("devHubUsername"), WITHOUT_HUB], "not": TWO_ORIGINS})
+
     repository_identifier: RepositoryIdentifier
     name: Name
     pool_tag: Annotated[PoolTag, AfterValidator(_not_reserved)]
     pool_type: Literal["SANDBOX"] = "SANDBOX"
-    provider: str = "salesforce"
+    provider: Annotated[str, WithJsonSchema({"type": "string", "enum": PROVIDERS})] = "salesforce"
     dev_hub_username: Text | None = None
     min_available_instances: Annotated[Count, Between(0, 500)]
     max_total_instances: Annotated[Count, Between(1, 500)]
@@ -201,8 +218,8 @@ class PoolChanges(RootModel[dict[str, Any]]):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         described = handler.resolve_ref_schema(handler(PoolBody.__pydantic_core_schema__))
-        changes = {name: value for name, value in described.items() if name not in ("required", "description")}
-        return {**changes, "properties": optional_or_null(described)}
+        fields = {name: field for name, field in optional_or_null(described).items() if name not in IMMUTABLE}
+        return {**{name: described[name] for name in OF_EVERY_OBJECT}, "properties": fields}
 
     def applied_to(self, pool: Pool, repository_identifier: str) -> PoolBody:
         """The pool's values with these changes, checked like a new pool's. Refuses to change what is immutable."""

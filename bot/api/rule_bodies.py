@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, RootModel, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, RootModel, WithJsonSchema, model_validator
 from pydantic_core import CoreSchema
 
 from bot.api.errors import InvalidFields
-from bot.api.fields import Between, Body, Count, Domain, Fields, QueryBoolean, RepositoryIdentifier
+from bot.api.fields import (
+    OF_EVERY_OBJECT,
+    Between,
+    Body,
+    Count,
+    Domain,
+    Fields,
+    QueryBoolean,
+    RepositoryIdentifier,
+    having,
+    optional_or_null,
+)
 from bot.api.validation import checked
 from operations.errors import PoolNotFound, UnsupportedTarget
+from operations.rules import LONGEST_PATTERN
 from storage.rules import Rule
 
+# What operations/rules accepts, and what is supported yet.
+PATTERN = {
+    "type": "string", "minLength": 1, "maxLength": LONGEST_PATTERN, "pattern": r"^[^\s\u0000-\u001f\u007f\u0085]+$",
+}  # fmt: skip
+TARGET = {"type": "string", "enum": ["pool"]}
+NOT_YET = {"type": "null", "description": "Not supported yet."}
+
 Text = Annotated[str, Between(1, 255)]
+Pattern = Annotated[str, WithJsonSchema(PATTERN)]
 
 
 class RulePath(Fields):
@@ -39,14 +59,16 @@ class RulesQuery(Fields):
 class RuleBody(Body):
     """What leads where: to a pool; an `environmentName` is for later. No `domainPatterns` are any domain."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [having("poolTag")]})
+
     repository_identifier: RepositoryIdentifier
-    target_type: Literal["pool", "environment"] | None = None
+    target_type: Annotated[Literal["pool", "environment"], WithJsonSchema(TARGET)] | None = None
     pool_tag: Text | None = None
-    environment_name: Text | None = None
+    environment_name: Annotated[Text | None, WithJsonSchema(NOT_YET)] = None
     pool_type: Literal["SANDBOX", "SCRATCH_ORG"] = "SANDBOX"
-    branch_pattern: str
-    domain_patterns: list[str] = Field(default=[])
-    domain_pattern: Annotated[str | None, Field(deprecated=True)] = None
+    branch_pattern: Pattern
+    domain_patterns: list[Pattern] = Field(default=[])
+    domain_pattern: Annotated[Pattern | None, Field(deprecated=True)] = None
     priority: Annotated[Count, Between(0, 1000)]
     description: Annotated[str, Between(0, 500)] | None = None
     is_active: bool = True
@@ -95,10 +117,9 @@ class RuleChanges(RootModel[dict[str, Any]]):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         described = handler.resolve_ref_schema(handler(RuleBody.__pydantic_core_schema__))
-        return {
-            **{name: value for name, value in described.items() if name != "required"},
-            "properties": {**described["properties"], "version": {"type": "integer"}},
-        }
+        fields = {**optional_or_null(described), "version": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}
+        del fields["repositoryIdentifier"]
+        return {**{name: described[name] for name in OF_EVERY_OBJECT}, "properties": fields}
 
     @property
     def version(self) -> int | None:

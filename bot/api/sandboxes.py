@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import ConfigDict
 from sqlalchemy.orm import Session
 
 from bot.api.auth import CHANGE, OWN, READ, require_role
 from bot.api.call import AnyCall, Call
 from bot.api.errors import InvalidFields
-from bot.api.fields import Answer, Between, Body, InstanceStatus, Number, PoolAssignmentId, QueryBoolean, Timestamp
+from bot.api.fields import (
+    Answer,
+    Between,
+    Body,
+    InstanceStatus,
+    Number,
+    PoolAssignmentId,
+    QueryBoolean,
+    Timestamp,
+    having,
+)
 from bot.api.instance import name_in, sandbox_id
 from bot.api.pool_bodies import OfRepository, TagPath
 from bot.api.router import Routes
@@ -40,6 +51,8 @@ routes = Routes()
 
 class UnassignSandboxBody(Body):
     """One of the two names it; given both, they must mean the same."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [having("sandboxId"), having("assignmentId")]})
 
     sandbox_id: Annotated[str, Between(1, 255)] | None = None
     assignment_id: PoolAssignmentId | None = None

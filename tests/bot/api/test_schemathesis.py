@@ -1,0 +1,144 @@
+"""Schemathesis asks for what the API's description allows, and for what it does not, as every role.
+
+GREENROOM_EXAMPLES=500 makes it ask more, something new in each run, and adds the cases that cover each schema.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import load_all_checks
+from schemathesis.schemas import BaseSchema
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from bot.api.examples import BODIES, KEY, NEW_POOL, POOL_ASSIGNMENT, REPOSITORY
+from bot.api.openapi import document
+from bot.api.operations import OPERATIONS
+from bot.api.router import PREFIX, Operation
+from bot.context import Context
+from tests.bot.api.client import Api
+from tests.provider import Clock
+from tests.world import World
+
+EXAMPLES = int(os.environ.get("GREENROOM_EXAMPLES", "0"))
+BOUNDED = settings(
+    max_examples=EXAMPLES or 6,
+    derandomize=not EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+# What JSON Schema cannot say, because it is about two values: these bodies fit it and are refused.
+BETWEEN_FIELDS: Mapping[str, Callable[[dict[str, Any]], bool]] = {
+    "POST /sfp/api/review/environments/transition": lambda body: (
+        (body["fromAssignmentType"], body["fromAssignmentId"]) == (body["toAssignmentType"], body["toAssignmentId"])
+    ),
+    "POST /sfp/api/pools/configs": lambda body: body["minAvailableInstances"] > body["maxTotalInstances"],
+    "PATCH /sfp/api/pools/configs/{poolTag}": lambda body: (
+        body.get("minAvailableInstances", 0) > body.get("maxTotalInstances", 0)
+    ),
+}
+
+
+class Stage:
+    """The application that schemathesis asks, which wants one before there is a world."""
+
+    playing: Callable[[Any, Any], Iterable[bytes]]
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        return self.playing(environ, start_response)
+
+
+class Visitors:
+    """A member, an application and an owner, in a world that has what the description's examples speak of."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._last = ""
+
+    def ask(self, case: Case[Any]) -> None:
+        """Raises unless each of them is answered as described; the owner comes last, for whom most is done."""
+        self._come_to(case.operation.label)
+        unchecked: list[Any] = [positive_data_acceptance] if contradicts_itself(case) else []
+        for visitor in (self._api.member, self._api.application, self._api.owner):
+            case.call_and_validate(
+                headers={"Authorization": f"Bearer {visitor.secret}"}, excluded_checks=unchecked
+            )
+
+    def _come_to(self, operation: str) -> None:
+        """Before each operation what others have deleted is made anew."""
+        if operation == self._last:
+            return
+        self._last = operation
+        owner = self._api.owner
+        owner.post("/pools/configs", {**NEW_POOL, "poolTag": "core_dev", "provider": "mock"})
+        owner.post("/pools/core_dev/provision", repositoryIdentifier=REPOSITORY)
+        self._api.world.work()
+        owner.post("/review/pools/assign", BODIES["POST /sfp/api/review/pools/assign"])
+        owner.post("/review/environments/assign", {**KEY, "poolTag": "core_dev"})
+        owner.post("/pools/core_dev/fetch", {"assignmentId": POOL_ASSIGNMENT}, repositoryIdentifier=REPOSITORY)
+
+
+def contradicts_itself(case: Case[Any]) -> bool:
+    contradicts = BETWEEN_FIELDS.get(case.operation.label)
+    fits = case.meta is not None and case.meta.generation.mode.is_positive
+    return fits and contradicts is not None and isinstance(case.body, dict) and contradicts(case.body)
+
+
+STAGE = Stage()
+
+
+@cache
+def described() -> BaseSchema:
+    load_all_checks()
+    schema = schemathesis.openapi.from_dict(document(OPERATIONS, "http://localhost"))
+    schema.app = STAGE
+    return schema
+
+
+@pytest.fixture(scope="module")
+def visitors(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitors]:
+    data = tmp_path_factory.mktemp("visited")
+    shutil.copy(sqlite_template, data / "greenroom.db")
+    world = World(f"sqlite:///{data / 'greenroom.db'}", data, Clock())
+    mocked = replace(world.context.settings, sandbox_mode="mock")  # however many orgs are registered
+    api = Api(world, context=Context.of(mocked, world.database, world.clock))
+    STAGE.playing = api.app
+    yield Visitors(api)
+    world.close()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_every_answer_is_as_described(visitors: Visitors, operation: Operation) -> None:
+    path, method = f"{PREFIX}{operation.template}", operation.method
+    takes_nothing = {operation.path, operation.query, operation.body} == {NoneType}
+    cases = described()[path][method].as_strategy()
+    if not takes_nothing:
+        cases |= described()[path][method].as_strategy(generation_mode=GenerationMode.NEGATIVE)
+
+    @BOUNDED
+    @given(case=cases)
+    def ask(case: Case[Any]) -> None:
+        visitors.ask(case)
+
+    ask()
+
+
+if EXAMPLES:
+
+    @described().parametrize()
+    @BOUNDED
+    def test_every_corner_is_as_described(case: Case[Any], visitors: Visitors) -> None:
+        visitors.ask(case)
