@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import cast
 
 import structlog
 
 from bot import comments
 from bot.github import Installation, Reaction
-from bot.github_errors import NotFound
+from bot.github_errors import Forbidden, Invalid, NotFound
 from jobs.workshop import Workshop
 from operations.status import status
 from storage.answers import Answer
 from storage.repositories import Repository
 from storage.tasks import Task
 from storage.threads import Thread
+
+# It was deleted, transferred, locked or archived, or the App was taken away: nobody is there to be told.
+UNREACHABLE = (NotFound, Forbidden)
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +39,11 @@ def refresh(shop: Workshop, task: Task) -> None:
     digest = hashlib.sha256(body.encode()).hexdigest()
     if digest == thread.comment_digest:
         return
-    comment_id = _write_status(shop, shop.installation(repository.installation_id), repository, thread, body)
+    try:
+        comment_id = _write_status(shop, shop.installation(repository.installation_id), repository, thread, body)
+    except UNREACHABLE as error:
+        log.warning("comment not written", thread=f"{repository.full_name}#{thread.number}", reason=str(error))
+        return
     with shop.step(task) as session:
         row = session.get_one(Thread, thread.id)
         row.comment_id, row.comment_digest = comment_id, digest
@@ -52,13 +60,22 @@ def answer(shop: Workshop, task: Task) -> None:
         return
     github = shop.installation(repository.installation_id)
     if row.reacts:
-        github.react(repository.full_name, row.comment_id, cast(Reaction, row.reaction))
-        if row.seen_reaction_id is not None:
-            github.unreact(repository.full_name, row.comment_id, row.seen_reaction_id)
-    reply_id = _reply(shop, github, repository, thread, row, repeated=task.fence > 1)
+        with suppress(*UNREACHABLE, Invalid):  # that a reaction fails must not keep the reply back
+            _react(github, repository, row)
+    try:
+        reply_id = _reply(shop, github, repository, thread, row, repeated=task.fence > 1)
+    except UNREACHABLE as error:
+        log.warning("reply not written", thread=f"{repository.full_name}#{thread.number}", reason=str(error))
+        reply_id = None
     with shop.step(task) as session:
         row = session.get_one(Answer, row.comment_id)
         row.reply_id, row.finished_at = reply_id, shop.clock()
+
+
+def _react(github: Installation, repository: Repository, row: Answer) -> None:
+    github.react(repository.full_name, row.comment_id, cast(Reaction, row.reaction))
+    if row.seen_reaction_id is not None:
+        github.unreact(repository.full_name, row.comment_id, row.seen_reaction_id)
 
 
 def _write_status(shop: Workshop, github: Installation, repository: Repository, thread: Thread, body: str) -> int:
