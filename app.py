@@ -25,7 +25,9 @@ from bot.web import create_app
 from bot.webhooks import WebhookDoor
 from jobs.cron import keep_time
 from jobs.processes import Processes
-from storage import embedded, schema, tokens
+from operations.tokens import create_token
+from storage import embedded, schema
+from storage.audit import Actor
 from storage.database import Database, StoreUnavailable
 from storage.doorbell import Doorbell, connect
 from storage.queue import QueueName
@@ -265,22 +267,18 @@ def token() -> None:
 @click.option("--name", required=True, help="Who or what uses it; shows in the audit log.")
 @click.option("--repository", "repositories", multiple=True, help="Only this one, owner/name; repeatable. Else all.")
 @click.option("--days", type=click.IntRange(1, 3650), default=TOKEN_DAYS, show_default=True, help="It expires then.")
-def create_token(role: str, name: str, repositories: tuple[str, ...], days: int) -> None:
+def print_new_token(role: str, name: str, repositories: tuple[str, ...], days: int) -> None:
     """Print a new token, alone, on stdout. It is shown once and stored as a hash."""
     settings = Settings.from_env()
     logs.configure(settings.log_format, settings.log_level)
     _prepare_database(settings, upgrade=False)
     context = Context.of(settings, Database(settings.effective_database_url))
-    now = context.clock()
+    operator = Actor("greenroom token create", role="operator")
     with context.database.transaction() as session:
-        _, secret = tokens.create(
-            session,
-            name=name,
-            role=Role(role),
-            repositories=list(repositories) or None,
-            expires_at=now + timedelta(days=days),
-            now=now,
-        )
+        _, secret = create_token(
+            session, name, timedelta(days=days), list(repositories) or None, operator,
+            now=context.clock(), role=Role(role),
+        )  # fmt: skip
     click.echo(secret)
 
 

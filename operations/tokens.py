@@ -1,4 +1,4 @@
-"""Application tokens are made and revoked, each on the record."""
+"""Bearer tokens are made and revoked, each on the record."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from storage.tokens import Role, Token
 
 
 def create_token(
-    session: Session, name: str, life: timedelta, repositories: list[str] | None, actor: Actor, *, now: datetime
+    session: Session,
+    name: str,
+    life: timedelta,
+    repositories: list[str] | None,
+    actor: Actor,
+    *,
+    now: datetime,
+    role: Role = Role.APPLICATION,
 ) -> tuple[Token, str]:
-    """A new application token with its secret, which is nowhere kept (contract 10.3); None is every repository."""
+    """A new token with its secret, which is nowhere kept (contract 10.3); None is every repository."""
     token, secret = tokens.create(
-        session, name=name, role=Role.APPLICATION, repositories=repositories, expires_at=now + life, now=now
+        session, name=name, role=role, repositories=repositories, expires_at=now + life, now=now
     )
-    audit.record(session, "token.created", token.id, actor, now=now, name=name, repositories=repositories)
+    audit.record(session, "token.created", token.id, actor, now=now, name=name, role=role, repositories=repositories)
     return token, secret
 
 
