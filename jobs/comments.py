@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import cast
 
 import structlog
@@ -39,15 +40,16 @@ def refresh(shop: Workshop, task: Task) -> None:
     digest = hashlib.sha256(body.encode()).hexdigest()
     if digest == thread.comment_digest:
         return
+    place = _Place(shop, task, shop.installation(repository.installation_id), repository.full_name, thread.number)
     try:
-        comment_id = _write_status(shop, shop.installation(repository.installation_id), repository, thread, body)
+        comment_id = _write_status(place, thread, body)
     except UNREACHABLE as error:
-        log.warning("comment not written", thread=f"{repository.full_name}#{thread.number}", reason=str(error))
+        log.warning("comment not written", thread=str(place), reason=str(error))
         return
     with shop.step(task) as session:
         row = session.get_one(Thread, thread.id)
         row.comment_id, row.comment_digest = comment_id, digest
-    log.info("comment written", thread=f"{repository.full_name}#{thread.number}", task=task.id)
+    log.info("comment written", thread=str(place), task=task.id)
 
 
 def answer(shop: Workshop, task: Task) -> None:
@@ -58,60 +60,73 @@ def answer(shop: Workshop, task: Task) -> None:
         repository = session.get_one(Repository, thread.repository_id)
     if row.finished_at is not None or repository.installation_id is None:
         return
-    github = shop.installation(repository.installation_id)
+    place = _Place(shop, task, shop.installation(repository.installation_id), repository.full_name, thread.number)
     if row.reacts:
         with suppress(*UNREACHABLE, Invalid):  # that a reaction fails must not keep the reply back
-            _react(github, repository, row)
+            _react(place, row)
     try:
-        reply_id = _reply(shop, github, repository, thread, row, repeated=task.fence > 1)
+        reply_id = _reply(place, row)
     except UNREACHABLE as error:
-        log.warning("reply not written", thread=f"{repository.full_name}#{thread.number}", reason=str(error))
+        log.warning("reply not written", thread=str(place), reason=str(error))
         reply_id = None
     with shop.step(task) as session:
         row = session.get_one(Answer, row.comment_id)
         row.reply_id, row.finished_at = reply_id, shop.clock()
 
 
-def _react(github: Installation, repository: Repository, row: Answer) -> None:
-    github.react(repository.full_name, row.comment_id, cast(Reaction, row.reaction))
-    if row.seen_reaction_id is not None:
-        github.unreact(repository.full_name, row.comment_id, row.seen_reaction_id)
+@dataclass(frozen=True)
+class _Place:
+    """A pull request or issue on GitHub, on which a task writes."""
+
+    shop: Workshop
+    task: Task
+    github: Installation
+    repo: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.repo}#{self.number}"
+
+    def find(self, marker: str) -> int | None:
+        """Our own comment with this marker, on any page; what others copied from us does not count."""
+        ours = self.shop.github().app().login
+        for comment in self.github.comments(self.repo, self.number):
+            if comment.author.login == ours and comment.body.startswith(marker):
+                return comment.id
+        return None
+
+    def create(self, body: str) -> int:
+        """A new comment; ClaimLost if this worker was stopped since it looked, as another may have made one by now."""
+        with self.shop.step(self.task):
+            pass
+        return self.github.create_comment(self.repo, self.number, body)
 
 
-def _write_status(shop: Workshop, github: Installation, repository: Repository, thread: Thread, body: str) -> int:
+def _write_status(place: _Place, thread: Thread, body: str) -> int:
     """The id of the sticky comment, which now has this body."""
     if thread.comment_id is not None:
         try:
-            github.update_comment(repository.full_name, thread.comment_id, body)
+            place.github.update_comment(place.repo, thread.comment_id, body)
             return thread.comment_id
         except NotFound:
-            log.info("comment was deleted", thread=f"{repository.full_name}#{thread.number}")
-    marker = comments.STATUS_MARKER.format(holder=thread.holder)
-    found = _find(shop, github, repository, thread, marker)
+            log.info("comment was deleted", thread=str(place))
+    found = place.find(comments.STATUS_MARKER.format(holder=thread.holder))
     if found is None:
-        return github.create_comment(repository.full_name, thread.number, body)
-    github.update_comment(repository.full_name, found, body)
+        return place.create(body)
+    place.github.update_comment(place.repo, found, body)
     return found
 
 
-def _reply(
-    shop: Workshop, github: Installation, repository: Repository, thread: Thread, row: Answer, *, repeated: bool
-) -> int | None:
+def _react(place: _Place, row: Answer) -> None:
+    place.github.react(place.repo, row.comment_id, cast(Reaction, row.reaction))
+    if row.seen_reaction_id is not None:
+        place.github.unreact(place.repo, row.comment_id, row.seen_reaction_id)
+
+
+def _reply(place: _Place, row: Answer) -> int | None:
     """The id of the reply, or None if the reaction says it all; a second try looks for the first one's reply."""
     if row.sentence is None:
         return None
-    marker = comments.ANSWER_MARKER.format(comment_id=row.comment_id)
-    found = _find(shop, github, repository, thread, marker) if repeated else None
-    if found is not None:
-        return found
-    body = comments.answer(row.asked_by, row.sentence, row.comment_id)
-    return github.create_comment(repository.full_name, thread.number, body)
-
-
-def _find(shop: Workshop, github: Installation, repository: Repository, thread: Thread, marker: str) -> int | None:
-    """Our own comment with this marker, on any page; what others copied from us does not count."""
-    ours = shop.github().app().login
-    for comment in github.comments(repository.full_name, thread.number):
-        if comment.author.login == ours and comment.body.startswith(marker):
-            return comment.id
-    return None
+    is_first_try = place.task.fence == 1
+    found = None if is_first_try else place.find(comments.ANSWER_MARKER.format(comment_id=row.comment_id))
+    return found or place.create(comments.answer(row.asked_by, row.sentence, row.comment_id))

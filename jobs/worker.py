@@ -7,6 +7,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -63,9 +64,12 @@ class Worker:
                 continue  # another worker claims beside this one: what is left is seen at the next look
             if not batch:
                 break
-            for row in batch:
+            for place, row in enumerate(batch):
+                if stopping():
+                    self._give_back(batch[place:])
+                    break
                 self._work(row)
-            worked += len(batch)
+                worked += 1
         return worked
 
     def renew(self) -> None:
@@ -86,7 +90,9 @@ class Worker:
 
     def _work(self, row: Delivery | Task) -> None:
         try:
-            if isinstance(row, Delivery):
+            if row.attempts > _most_attempts(row):
+                self._give_up(row)
+            elif isinstance(row, Delivery):
                 self._work_delivery(row)
             else:
                 self._run_task(row)
@@ -95,6 +101,25 @@ class Worker:
         except StoreUnavailable:
             # Its claim runs out and it is taken up again: nothing can be written down now.
             log.warning("the database went away", row=_name(row))
+
+    def _give_back(self, rows: list[Delivery | Task]) -> None:
+        """What was taken up and not begun is due again, for others, at once and not when the claim runs out."""
+        with suppress(ClaimLost, StoreUnavailable), self._shop.database.transaction() as session:
+            for row in rows:
+                if isinstance(row, Delivery):
+                    inbox.put_back(session, row, row.error, run_at=row.run_at, counted=False)
+                else:
+                    tasks.put_back(session, row, run_at=row.run_at, counted=False, error=row.error)
+
+    def _give_up(self, row: Delivery | Task) -> None:
+        """Its workers never came to an end with it: it may be what kills them."""
+        log.error("given up, its workers never finished", row=_name(row), attempts=row.attempts)
+        reason = f"taken up {row.attempts - 1} times and never finished"
+        if isinstance(row, Task):
+            self._fail_task(row, "INTERNAL", reason)
+            return
+        with self._shop.database.transaction() as session:
+            inbox.fail(session, row, reason, now=self._shop.clock())
 
     def _work_delivery(self, delivery: Delivery) -> None:
         try:
@@ -113,7 +138,7 @@ class Worker:
         now = self._shop.clock()
         counted = not isinstance(error, RateLimited)
         with self._shop.database.transaction() as session:
-            if isinstance(error, FINAL) or (counted and delivery.attempts >= DELIVERY_ATTEMPTS):
+            if isinstance(error, FINAL) or (counted and delivery.attempts >= _most_attempts(delivery)):
                 inbox.fail(session, delivery, str(error), now=now)
             else:
                 run_at = _next_try(error, delivery.attempts, now)
@@ -141,7 +166,7 @@ class Worker:
         log.warning("task put back", task=task.id, kind=task.kind, attempt=task.attempts, reason=str(error))
         counted = not isinstance(error, RateLimited)
         final = isinstance(error, FINAL) or (isinstance(error, ProviderError) and error.permanent)
-        if final or (counted and task.attempts >= task.max_attempts):
+        if final or (counted and task.attempts >= _most_attempts(task)):
             self._fail_task(task, "OUTSIDE_FAILED", str(error))
             return
         now = self._shop.clock()
@@ -161,6 +186,10 @@ def _next_try(error: Exception, attempts: int, now: datetime) -> datetime:
     return now + timedelta(seconds=min(2**attempts, 300))
 
 
+def _most_attempts(row: Delivery | Task) -> int:
+    return DELIVERY_ATTEMPTS if isinstance(row, Delivery) else row.max_attempts
+
+
 def _name(row: Delivery | Task) -> str:
     return f"delivery {row.guid}" if isinstance(row, Delivery) else f"task {row.id} ({row.kind})"
 
@@ -168,17 +197,21 @@ def _name(row: Delivery | Task) -> str:
 class Renewal(threading.Thread):
     """Renews a worker's claims beside its work, so that only a dead worker's are taken over."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, *, every: float = RENEW_EVERY) -> None:
         super().__init__(name="renewal", daemon=True)
         self._worker = worker
+        self._every = every
         self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._ended.wait(RENEW_EVERY):
+        while not self._ended.wait(self._every):
             try:
                 self._worker.renew()
             except StoreUnavailable:
                 log.warning("claims not renewed, the database is away")
+            except Exception:
+                # Ending here would be noticed by nobody, and this worker would lose every longer task from then on.
+                log.exception("bug at renewing claims")
 
     def end(self) -> None:
         self._ended.set()

@@ -196,7 +196,7 @@ def fail(session: Session, delivery: Delivery, reason: str, *, now: datetime) ->
     )
 
 
-def put_back(session: Session, delivery: Delivery, reason: str, *, run_at: datetime, counted: bool) -> None:
+def put_back(session: Session, delivery: Delivery, reason: str | None, *, run_at: datetime, counted: bool) -> None:
     """The delivery is tried again at `run_at`; those behind it wait for it."""
     _update(
         session,
