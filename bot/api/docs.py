@@ -28,7 +28,7 @@ FRESH_SECONDS = 300
 
 
 def blueprint(operations: Sequence[Operation], public_url: str) -> Blueprint:
-    """Both pages, made when they are first asked for, open to everybody. Refuses what is not a GET: MethodNotAllowed."""
+    """Both pages, made when they are first asked for, open to everybody. Refuses what is no GET: MethodNotAllowed."""
     pages = Blueprint(
         "docs", __name__, url_prefix=PREFIX, template_folder="templates",
         static_folder="static", static_url_path="/docs/static",

@@ -59,6 +59,7 @@ def test_what_is_not_served_is_named_as_it_was_asked_for(wire: Api, method: str,
         ("TRACE", "/ping", "GET, HEAD"),
         ("BREW", ASSIGN, "POST"),
         ("GET", ASSIGN, "POST"),
+        ("DELETE", "/review/pools/assign/match", "POST"),
     ],
 )
 def test_another_method_is_told_which_there_are(wire: Api, method: str, path: str, allowed: str) -> None:
