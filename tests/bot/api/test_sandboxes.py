@@ -10,6 +10,7 @@ import operations.delete
 from storage import pools
 from storage.assignments import Assignment
 from storage.pools import Pool
+from storage.tasks import Task
 from storage.tokens import Role
 from tests.bot.api.client import OF_SHOP, Api, Reply, Rest, key
 from tests.provider import vanish
@@ -369,6 +370,8 @@ def test_what_the_provider_finds_too_young_is_put_off_as_a_tombstone(api: Api) -
     api.world.later(minutes=45)
     tombstone = api.environment(name)
     assert (tombstone.state, tombstone.tombstone, api.world.counts(made).total) == ("DELETING", True, 1)
+    [retry] = [task for task in api.world.rows(Task) if (task.kind, task.state) == ("provision", "pending")]
+    assert retry.run_at == tombstone.deletion_eligible_at
     api.world.later(minutes=75, seconds=1)
     assert state(api, name) == "ARCHIVED"
     assert api.world.counts(made).available == 1
