@@ -163,8 +163,10 @@ def _engine(url: str, **options: Any) -> Engine:
         url = "postgresql" + url.removeprefix("postgres")
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg" + url.removeprefix("postgresql")
+    options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10}
     # The connection used last is used next, so that what is idle stays idle, and can be closed by whoever does that.
-    engine = create_engine(url, pool_size=10, max_overflow=10, pool_timeout=10, pool_use_lifo=True, **options)
+    # Errors end up in logs, and the values in them could be secrets.
+    engine = create_engine(url, pool_use_lifo=True, hide_parameters=True, **options)
     if url.startswith("sqlite"):
         event.listen(engine, "connect", _prepare_sqlite)
     return engine

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from traceback import format_exception
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from storage import audit
 from storage.audit import Actor, Audit
@@ -109,3 +110,9 @@ def test_an_audit_row_tells_who_did_what_at_whose_request(database: Database, cl
     assert (row.at, row.actor, row.role, row.request) == (clock(), "wendy", "user", "comment:1")
     assert (row.action, row.subject_type, row.subject_id) == ("assignment.created", "assignment", "an id")
     assert row.details == {"fence": 3}
+
+
+def test_what_is_logged_of_a_failed_statement_has_none_of_its_values(database: Database) -> None:
+    with pytest.raises((DBAPIError, StoreUnavailable)) as failed, database.transaction() as session:
+        session.execute(text("SELEKT :value"), {"value": "can" + "ary"})
+    assert "canary" not in "".join(format_exception(failed.value))
