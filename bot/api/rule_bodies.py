@@ -79,7 +79,7 @@ class RuleBody(Body):
         """The deprecated domainPattern is one of the domainPatterns."""
         if not isinstance(given, dict) or given.get("domainPattern") is None:
             return given
-        patterns = given.get("domainPatterns") or []
+        patterns = [] if given.get("domainPatterns") is None else given["domainPatterns"]
         if not isinstance(patterns, list) or given["domainPattern"] in patterns:
             return given
         return {**given, "domainPatterns": [*patterns, given["domainPattern"]]}

@@ -114,6 +114,12 @@ def test_a_rule_to_no_pool_is_refused(wire: Api, more: dict[str, Any]) -> None:
     assert wire.application.post(RULES, {**RULE, **more}).refused() == (404, "POOL_NOT_FOUND", "Pool not found")
 
 
+@pytest.mark.parametrize("patterns", [{}, "", 0, False])
+def test_domain_patterns_are_a_list_whatever_the_deprecated_one_is(wire: Api, patterns: Any) -> None:
+    reply = wire.application.post(RULES, {**RULE, "domainPatterns": patterns, "domainPattern": "it"})
+    assert reply.refused() == (400, "VALIDATION_FAILED", "domainPatterns must be an array")
+
+
 def test_the_same_rule_again_is_refused(api: Api) -> None:
     api.world.pool("core", filled=False)
     make(api)
