@@ -219,7 +219,7 @@ class PoolChanges(RootModel[dict[str, Any]]):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         described = handler.resolve_ref_schema(handler(PoolBody.__pydantic_core_schema__))
         fields = {name: field for name, field in optional_or_null(described).items() if name not in IMMUTABLE}
-        return {**{name: described[name] for name in OF_EVERY_OBJECT}, "properties": fields}
+        return {**{name: described[name] for name in OF_EVERY_OBJECT}, "properties": fields, "not": TWO_ORIGINS}
 
     def applied_to(self, pool: Pool, repository_identifier: str) -> PoolBody:
         """The pool's values with these changes, checked like a new pool's. Refuses to change what is immutable."""

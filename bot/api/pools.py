@@ -128,7 +128,7 @@ def remove_pool(call: Call[TagPath, DeleteQuery, None]) -> PoolDeleted:
     return PoolDeleted(message=f"Pool configuration {pool.tag} deleted successfully", deleted_at=call.now)
 
 
-@routes.add("GET", "/pools/status", READ, "Get pool status", refuses=(PoolNotFound,))
+@routes.add("GET", "/pools/status", READ, "Get pool status", refuses=(PoolNotFound, MissingParameter))
 def get_status(call: Call[None, StatusQuery, None]) -> PoolStatus | list[PoolStatus]:
     query = call.query
     with call.revealing() as session:
