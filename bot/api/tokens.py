@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
@@ -36,7 +36,9 @@ class TokenBody(Body):
 
     name: Annotated[str, Between(1, 100)]
     expires_in: Annotated[Count, Between(1, 365)] = 30
-    repositories: Annotated[list[RepositoryIdentifier], AfterValidator(_some)] | None = None
+    repositories: Annotated[list[RepositoryIdentifier], AfterValidator(_some)] | None = Field(
+        default=None, json_schema_extra={"minItems": 1}
+    )
 
 
 class TokenPath(Fields):
