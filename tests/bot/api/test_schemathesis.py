@@ -19,8 +19,9 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import load_all_checks
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.schemas import BaseSchema
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from bot.api.examples import BODIES, KEY, NEW_POOL, POOL_ASSIGNMENT, REPOSITORY
 from bot.api.openapi import document
@@ -40,15 +41,17 @@ BOUNDED = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-# What JSON Schema cannot say, because it is about two values: these bodies fit it and are refused.
-BETWEEN_FIELDS: Mapping[str, Callable[[dict[str, Any]], bool]] = {
-    "POST /sfp/api/review/environments/transition": lambda body: (
-        (body["fromAssignmentType"], body["fromAssignmentId"]) == (body["toAssignmentType"], body["toAssignmentId"])
+# What JSON Schema cannot say, because it is about two values, or about what there is: these may fit it and be refused.
+BEYOND_THE_SCHEMA: Mapping[str, Callable[[dict[str, Any]], bool]] = {
+    "POST /sfp/api/review/environments/transition": lambda given: (
+        (given["fromAssignmentType"], given["fromAssignmentId"]) == (given["toAssignmentType"], given["toAssignmentId"])
     ),
-    "POST /sfp/api/pools/configs": lambda body: body["minAvailableInstances"] > body["maxTotalInstances"],
-    "PATCH /sfp/api/pools/configs/{poolTag}": lambda body: (
-        body.get("minAvailableInstances", 0) > body.get("maxTotalInstances", 0)
+    "POST /sfp/api/pools/configs": lambda given: given["minAvailableInstances"] > given["maxTotalInstances"],
+    "PATCH /sfp/api/pools/configs/{poolTag}": lambda given: (
+        not {"minAvailableInstances", "maxTotalInstances"}.isdisjoint(given)
     ),
+    "GET /sfp/api/pools/status": lambda given: "repositoryIdentifier" not in given,
+    "POST /sfp/api/auth/salesforce/register": lambda given: given.get("alias") is not None,
 }
 
 
@@ -71,7 +74,9 @@ class Visitors:
     def ask(self, case: Case[Any]) -> None:
         """Raises unless each of them is answered as described; the owner comes last, for whom most is done."""
         self._come_to(case.operation.label)
-        unchecked: list[Any] = [positive_data_acceptance] if contradicts_itself(case) else []
+        unchecked: list[Any] = [positive_data_acceptance] if goes_beyond_the_schema(case) else []
+        if is_without_token(case):
+            unchecked.append(negative_data_rejection)
         for visitor in (self._api.member, self._api.application, self._api.owner):
             case.call_and_validate(
                 headers={"Authorization": f"Bearer {visitor.secret}"}, excluded_checks=unchecked
@@ -91,10 +96,17 @@ class Visitors:
         owner.post("/pools/core_dev/fetch", {"assignmentId": POOL_ASSIGNMENT}, repositoryIdentifier=REPOSITORY)
 
 
-def contradicts_itself(case: Case[Any]) -> bool:
-    contradicts = BETWEEN_FIELDS.get(case.operation.label)
+def goes_beyond_the_schema(case: Case[Any]) -> bool:
+    beyond = BEYOND_THE_SCHEMA.get(case.operation.label)
     fits = case.meta is not None and case.meta.generation.mode.is_positive
-    return fits and contradicts is not None and isinstance(case.body, dict) and contradicts(case.body)
+    given = case.body if isinstance(case.body, dict) else dict(case.query or {})
+    return fits and beyond is not None and beyond(given)
+
+
+def is_without_token(case: Case[Any]) -> bool:
+    """The token is the only header that we describe, and the visitors put theirs on again."""
+    header = case.meta.components.get(ParameterLocation.HEADER) if case.meta is not None else None
+    return header is not None and header.mode.is_negative
 
 
 STAGE = Stage()
