@@ -16,7 +16,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-DRAIN = "jobs.bell.drain"  # by name: whoever rings need not load the jobs
+RING = "ring"  # what the RQ job calls itself; nobody runs it (jobs/bell.py)
 SECONDS_TO_ANSWER = 2
 REST = 0.01  # seconds after a ring: what comes meanwhile is one ring
 REST_WITHOUT_REDIS = 1.0
@@ -83,4 +83,4 @@ def press(queue: Queue, name: str) -> None:
     One that still waits will see what was committed before this call; that is why another adds nothing.
     """
     if queue.count < ENOUGH_WAITING:
-        queue.enqueue_call(DRAIN, args=(name,), timeout=-1, result_ttl=0, failure_ttl=0, ttl=60)
+        queue.enqueue_call(RING, args=(name,), timeout=-1, result_ttl=0, failure_ttl=0, ttl=60)
