@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from operations import notify
@@ -22,8 +21,6 @@ from storage.database import new_id
 from storage.environments import Environment, EnvironmentState
 from storage.pools import Pool
 from storage.tickets import TicketState
-
-_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 @dataclass(frozen=True)
@@ -198,9 +195,9 @@ def _insert(
     session: Session, pool: Pool, environment: Environment, wish: Wish, actor: Actor, *, now: datetime
 ) -> Assignment | None:
     hours = pool.default_expiration_hours if wish.hours is None else wish.hours
-    insert = _DIALECTS[session.get_bind().dialect.name].insert(Assignment)
     assignment_id = new_id()
-    statement = insert.values(
+    return assignments.insert(
+        session,
         id=assignment_id,
         pool_assignment_id=wish.pool_assignment_id or assignment_id,
         taken_by=wish.taken_by,
@@ -215,10 +212,9 @@ def _insert(
         assigned_by=actor.name,
         assigned_at=now,
         expires_at=None if wish.is_immortal else now + timedelta(hours=hours),
-        extra=metadata_of(wish.holder, wish.extra),
+        metadata=metadata_of(wish.holder, wish.extra),
         version=1,
-    ).on_conflict_do_nothing()
-    return session.scalars(statement.returning(Assignment)).first()
+    )
 
 
 def take_ticket(session: Session, assignment: Assignment, *, now: datetime) -> None:

@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, and_, or_, select, text
+from sqlalchemy import ForeignKey, Index, and_, bindparam, or_, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.database import Base, Id, new_id
@@ -39,6 +40,11 @@ class Holder:
 
     def __str__(self) -> str:
         return f"{self.type}-{self.id}"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """As statements are told of it."""
+        return {"repository": self.repository_id, "type": self.type, "id": self.id, "domain": self.domain}
 
 
 @dataclass(frozen=True)
@@ -137,22 +143,41 @@ class Assignment(Base):
         return max(self.expires_at, self.in_use_until)
 
 
-def _of(holder: Holder) -> Any:
-    return and_(
-        Assignment.repository_id == holder.repository_id,
-        Assignment.holder_type == holder.type,
-        Assignment.holder_id == holder.id,
-    )
+# Statements that every assignment runs are put together once: that takes longer than running them.
+_HOLDERS = select(Assignment).where(
+    Assignment.repository_id == bindparam("repository", type_=Id),
+    Assignment.holder_type == bindparam("type"),
+    Assignment.holder_id == bindparam("id"),
+)
+_ACTIVE = (
+    _HOLDERS.where(Assignment.status == AssignmentStatus.ACTIVE)
+    .order_by(Assignment.domain)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_ACTIVE_IN_DOMAIN = _ACTIVE.where(Assignment.domain == bindparam("domain"))
+
+
+def _insert(dialect: Any) -> Any:
+    table = Assignment.__table__
+    values: dict[str, Any] = {column.name: bindparam(column.name) for column in table.columns}
+    inserted = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.columns)
+    return select(Assignment).from_statement(inserted)
+
+
+_INSERT = {"sqlite": _insert(sqlite), "postgresql": _insert(postgresql)}
+
+
+def insert(session: Session, **values: Any) -> Assignment | None:
+    """The new assignment; None where a unique index says that its holder or its environment has one."""
+    row = {column.name: values.get(column.name) for column in Assignment.__table__.columns}
+    inserted: Assignment | None = session.scalars(_INSERT[session.get_bind().dialect.name], row).first()
+    return inserted
 
 
 def find_active(session: Session, holder: Holder) -> Assignment | None:
     """The holder's active assignment in exactly its domain, held alone until the transaction ends."""
-    return session.scalars(
-        select(Assignment)
-        .where(_of(holder), Assignment.domain == holder.domain, Assignment.status == AssignmentStatus.ACTIVE)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).first()
+    return session.scalars(_ACTIVE_IN_DOMAIN, holder.parameters).first()
 
 
 def find_by_pool_assignment(session: Session, repository_id: str, pool_assignment_id: str) -> Assignment | None:
@@ -185,24 +210,13 @@ def last_by_pool_assignment(session: Session, repository_id: str, pool_assignmen
 
 def all_active(session: Session, holder: Holder) -> list[Assignment]:
     """The holder's active assignments in every domain, each held alone until the transaction ends."""
-    return list(
-        session.scalars(
-            select(Assignment)
-            .where(_of(holder), Assignment.status == AssignmentStatus.ACTIVE)
-            .order_by(Assignment.domain)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-    )
+    return list(session.scalars(_ACTIVE, holder.parameters))
 
 
 def last_ended(session: Session, holder: Holder) -> Assignment | None:
-    return session.scalars(
-        select(Assignment)
-        .where(_of(holder), Assignment.status != AssignmentStatus.ACTIVE)
-        .order_by(Assignment.ended_at.desc(), Assignment.id)
-        .limit(1)
-    ).first()
+    ended = _HOLDERS.where(Assignment.status != AssignmentStatus.ACTIVE)
+    newest = ended.order_by(Assignment.ended_at.desc(), Assignment.id).limit(1)
+    return session.scalars(newest, holder.parameters).first()
 
 
 def last_transitioned(session: Session, holder: Holder) -> Assignment | None:

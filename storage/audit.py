@@ -41,6 +41,9 @@ class Audit(Base):
     details: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
 
 
+_INSERT = insert(Audit.__table__).inline()  # type: ignore[arg-type]
+
+
 def record(
     session: Session,
     action: str,
@@ -53,7 +56,7 @@ def record(
 ) -> None:
     """One row; the subject's type is the first word of the action. Never give it a secret."""
     session.execute(
-        insert(Audit.__table__),  # type: ignore[arg-type]
+        _INSERT,
         {
             "at": now,
             "actor": actor.name,

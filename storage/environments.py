@@ -6,12 +6,24 @@ import secrets
 import string
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, cast
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Select,
+    Table,
+    bindparam,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.assignments import Holder
-from storage.database import Base, Id, new_id
+from storage.database import Base, Id, UtcDateTime, new_id
 from storage.tasks import LIVE, Task
 from storage.tickets import Ticket, TicketState
 
@@ -37,6 +49,13 @@ class Environment(Base):
     __tablename__ = "environments"
     __table_args__ = (
         Index("ix_environments_state", "pool_id", "state", "available_at"),
+        Index(
+            "ix_environments_given_up",
+            "pool_id",
+            "last_holder_id",
+            postgresql_where=text("reattach_until IS NOT NULL"),
+            sqlite_where=text("reattach_until IS NOT NULL"),
+        ),
         Index("uq_environments_name", "name", unique=True),
     )
 
@@ -73,14 +92,17 @@ def new_name(prefix: str) -> str:
     return prefix[:3].lower() + "".join(secrets.choice(NAME_LETTERS) for _ in range(7))
 
 
+_LOCKED = (
+    select(Environment)
+    .where(Environment.id == bindparam("id", type_=Id))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+
+
 def lock(session: Session, environment_id: str) -> Environment:
     """The environment as it is now, held alone until the transaction ends."""
-    return session.scalars(
-        select(Environment)
-        .where(Environment.id == environment_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    return session.scalars(_LOCKED, {"id": environment_id}).one()
 
 
 def of_pool(session: Session, pool_id: str, *states: str) -> list[Environment]:
@@ -132,6 +154,51 @@ GRANTED = {
 }
 
 
+POOL = bindparam("pool", type_=Id)  # a foreign key has no type of its own before the other table is there
+MOMENT = bindparam("moment", type_=UtcDateTime())
+
+
+def _claim(chosen: Select[str], *states: str) -> Any:
+    """The environment that `chosen` names is handed out if it is still in one of these states, in one statement."""
+    table = cast(Table, Environment.__table__)
+    still = or_(*(table.c.state == state for state in states))
+    claimed = table.update().where(table.c.id == chosen.scalar_subquery(), still).values(GRANTED).returning(*table.c)
+    return select(Environment).from_statement(claimed).execution_options(populate_existing=True)
+
+
+def _longest_available(preference: ColumnElement[bool]) -> Any:
+    return _claim(
+        select(Environment.id)
+        .where(Environment.pool_id == POOL, Environment.state == EnvironmentState.AVAILABLE, preference)
+        .order_by(Environment.available_at, Environment.name)
+        .limit(1)
+        .with_for_update(skip_locked=True),
+        EnvironmentState.AVAILABLE,
+    )
+
+
+# Statements that every assignment runs are put together once: that takes longer than running them.
+_FREE = _longest_available(or_(Environment.reattach_until.is_(None), Environment.reattach_until <= MOMENT))
+_RESERVED = _longest_available(Environment.reattach_until > MOMENT)
+_GIVEN_UP = _claim(
+    select(Environment.id)
+    .where(
+        Environment.pool_id == POOL,
+        or_(Environment.state == EnvironmentState.AVAILABLE, Environment.state == EnvironmentState.EXPIRED),
+        Environment.credentials.is_not(None),
+        Environment.reattach_until > MOMENT,
+        Environment.last_holder_type == bindparam("holder_type"),
+        Environment.last_holder_id == bindparam("holder_id"),
+        Environment.last_holder_domain == bindparam("holder_domain"),
+    )
+    .order_by(Environment.reattach_until.desc())
+    .limit(1)
+    .with_for_update(skip_locked=True),
+    EnvironmentState.AVAILABLE,
+    EnvironmentState.EXPIRED,
+)
+
+
 def claim_available(session: Session, pool_id: str, *, now: datetime) -> Environment | None:
     """Takes the environment that has been available longest, in one guarded statement; None if there is none.
 
@@ -139,24 +206,8 @@ def claim_available(session: Session, pool_id: str, *, now: datetime) -> Environ
     PostgreSQL SKIP LOCKED lets each take its own, on SQLite writers come one at a time, and on both the
     outer guard refuses what has changed meanwhile.
     """
-    free = or_(Environment.reattach_until.is_(None), Environment.reattach_until <= now)
-    reserved = Environment.reattach_until > now
-    for preference in (free, reserved):
-        first = (
-            select(Environment.id)
-            .where(Environment.pool_id == pool_id, Environment.state == EnvironmentState.AVAILABLE, preference)
-            .order_by(Environment.available_at, Environment.name)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
-        claimed = session.scalars(
-            update(Environment)
-            .where(Environment.id == first, Environment.state == EnvironmentState.AVAILABLE)
-            .values(GRANTED)
-            .returning(Environment),
-            execution_options={"populate_existing": True, "synchronize_session": False},
-        ).first()
+    for preference in (_FREE, _RESERVED):
+        claimed: Environment | None = session.scalars(preference, {"pool": pool_id, "moment": now}).first()
         if claimed is not None:
             return claimed
     return None
@@ -179,32 +230,9 @@ def wait_for_claims(session: Session, pool_id: str) -> bool:
 
 def claim_again(session: Session, pool_id: str, holder: Holder, *, now: datetime) -> Environment | None:
     """Takes back the environment that this holder gave up within its re-attach window, or None (contract 4.5)."""
-    first = (
-        select(Environment.id)
-        .where(
-            Environment.pool_id == pool_id,
-            Environment.state.in_((EnvironmentState.AVAILABLE, EnvironmentState.EXPIRED)),
-            Environment.credentials.is_not(None),
-            Environment.reattach_until > now,
-            Environment.last_holder_type == holder.type,
-            Environment.last_holder_id == holder.id,
-            Environment.last_holder_domain == holder.domain,
-        )
-        .order_by(Environment.reattach_until.desc())
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    return session.scalars(
-        update(Environment)
-        .where(
-            Environment.id == first,
-            Environment.state.in_((EnvironmentState.AVAILABLE, EnvironmentState.EXPIRED)),
-        )
-        .values(GRANTED)
-        .returning(Environment),
-        execution_options={"populate_existing": True, "synchronize_session": False},
-    ).first()
+    mine = {"holder_type": holder.type, "holder_id": holder.id, "holder_domain": holder.domain}
+    claimed: Environment | None = session.scalars(_GIVEN_UP, {"pool": pool_id, "moment": now, **mine}).first()
+    return claimed
 
 
 def any_available(session: Session, pool_id: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, and_, func, or_, select, text, update
+from sqlalchemy import ForeignKey, Index, and_, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.database import Base, Id, new_id
@@ -88,10 +88,13 @@ def get(session: Session, pool_id: str) -> Pool:
     return session.get_one(Pool, pool_id)
 
 
+_TAGGED = select(Pool).where(
+    Pool.repository_id == bindparam("repository", type_=Id), Pool.tag == bindparam("tag"), Pool.deleted_at.is_(None)
+)
+
+
 def find(session: Session, repository_id: str, tag: str) -> Pool | None:
-    return session.scalar(
-        select(Pool).where(Pool.repository_id == repository_id, Pool.tag == tag, Pool.deleted_at.is_(None))
-    )
+    return session.scalar(_TAGGED, {"repository": repository_id, "tag": tag})
 
 
 def of_repository(session: Session, repository_id: str) -> list[Pool]:

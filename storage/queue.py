@@ -13,7 +13,24 @@ from sqlalchemy.orm import Session
 from storage.database import new_id
 from storage.tasks import Task, TaskState
 
-_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
+
+def _insert(dialect: Any, *, once: bool) -> Any:
+    statement = dialect.insert(Task.__table__)
+    if once:
+        excluded = statement.excluded.run_at
+        statement = statement.on_conflict_do_update(
+            index_elements=["kind", "once_key"],
+            index_where=text("state = 'pending'"),  # to the letter as the index has it, or it is not found
+            set_={"run_at": case((excluded < Task.run_at, excluded), else_=Task.run_at)},
+        )
+    return statement.returning(Task.id)
+
+
+_INSERT = {
+    (name, once): _insert(dialect, once=once)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    for once in (False, True)
+}
 
 
 class QueueName(StrEnum):
@@ -43,32 +60,25 @@ def enqueue(
     Returns the task's id.
     """
     due = run_at or now
-    insert = _DIALECTS[session.get_bind().dialect.name].insert(Task.__table__)
-    statement = insert.values(
-        id=new_id(),
-        kind=kind,
-        queue=queue,
-        serial_key=serial_key,
-        once_key=once_key,
-        payload=payload or {},
-        state=TaskState.PENDING,
-        run_at=due,
-        attempts=0,
-        max_attempts=max_attempts,
-        fence=0,
-        progress=0,
-        delivery_guid=delivery_guid,
-        submitted_by=submitted_by,
-        created_at=now,
-    )
-    if once_key is not None:
-        excluded = statement.excluded.run_at
-        statement = statement.on_conflict_do_update(
-            index_elements=["kind", "once_key"],
-            index_where=text("state = 'pending'"),  # to the letter as the index has it, or it is not found
-            set_={"run_at": case((excluded < Task.run_at, excluded), else_=Task.run_at)},
-        )
-    task_id: str = session.execute(statement.returning(Task.id)).scalar_one()
+    values = {
+        "id": new_id(),
+        "kind": kind,
+        "queue": queue,
+        "serial_key": serial_key,
+        "once_key": once_key,
+        "payload": payload or {},
+        "state": TaskState.PENDING,
+        "run_at": due,
+        "attempts": 0,
+        "max_attempts": max_attempts,
+        "fence": 0,
+        "progress": 0,
+        "delivery_guid": delivery_guid,
+        "submitted_by": submitted_by,
+        "created_at": now,
+    }
+    statement = _INSERT[session.get_bind().dialect.name, once_key is not None]
+    task_id: str = session.execute(statement, values).scalar_one()
     if due <= now:
         ring(session, queue)
     return task_id

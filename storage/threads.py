@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, select
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.assignments import Holder
@@ -53,12 +53,15 @@ class Thread(Base):
         return self.state == ThreadState.OPEN
 
 
+_NUMBERED = (
+    select(Thread)
+    .where(Thread.repository_id == bindparam("repository", type_=Id), Thread.number == bindparam("number"))
+    .execution_options(populate_existing=True)
+)
+
+
 def find(session: Session, repository_id: str, number: int) -> Thread | None:
-    return session.scalars(
-        select(Thread)
-        .where(Thread.repository_id == repository_id, Thread.number == number)
-        .execution_options(populate_existing=True)
-    ).first()
+    return session.scalars(_NUMBERED, {"repository": repository_id, "number": number}).first()
 
 
 def of_holder(session: Session, holder: Holder) -> Thread | None:

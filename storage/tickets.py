@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Select, func, or_, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, bindparam, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.assignments import NO_DOMAIN, Holder
@@ -65,23 +65,23 @@ class Ticket(Base):
 OPEN = (TicketState.WAITING, TicketState.PAUSED)
 
 
+_OPEN = select(Ticket).where(
+    Ticket.repository_id == bindparam("repository", type_=Id),
+    Ticket.holder_type == bindparam("type"),
+    Ticket.holder_id == bindparam("id"),
+    Ticket.domain == bindparam("domain"),
+    or_(Ticket.state == TicketState.WAITING, Ticket.state == TicketState.PAUSED),
+)
+_OPEN_HELD = _OPEN.with_for_update().execution_options(populate_existing=True)
+
+
 def find_open(session: Session, holder: Holder) -> Ticket | None:
-    return session.scalars(_open(holder)).first()
+    return session.scalars(_OPEN, holder.parameters).first()
 
 
 def lock_open(session: Session, holder: Holder) -> Ticket | None:
     """The holder's open ticket in exactly its domain, held alone until the transaction ends."""
-    return session.scalars(_open(holder).with_for_update().execution_options(populate_existing=True)).first()
-
-
-def _open(holder: Holder) -> Select[Ticket]:
-    return select(Ticket).where(
-        Ticket.repository_id == holder.repository_id,
-        Ticket.holder_type == holder.type,
-        Ticket.holder_id == holder.id,
-        Ticket.domain == holder.domain,
-        Ticket.state.in_(OPEN),
-    )
+    return session.scalars(_OPEN_HELD, holder.parameters).first()
 
 
 def all_open(session: Session, holder: Holder) -> list[Ticket]:
@@ -161,12 +161,13 @@ def number_waiting(session: Session, pool_id: str) -> int:
     )
 
 
+_WAITING = select(Ticket.id).where(
+    Ticket.pool_id == bindparam("pool", type_=Id), Ticket.state == TicketState.WAITING
+).limit(1)
+
+
 def anybody_waits(session: Session, pool_id: str) -> bool:
-    return bool(
-        session.scalar(
-            select(select(Ticket.id).where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING).exists())
-        )
-    )
+    return session.scalar(_WAITING, {"pool": pool_id}) is not None
 
 
 def position(session: Session, ticket: Ticket) -> int:

@@ -401,6 +401,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_environments"),
     )
     op.create_index("ix_environments_state", "environments", ["pool_id", "state", "available_at"], unique=False)
+    op.create_index(
+        "ix_environments_given_up",
+        "environments",
+        ["pool_id", "last_holder_id"],
+        unique=False,
+        postgresql_where=sa.text("reattach_until IS NOT NULL"),
+        sqlite_where=sa.text("reattach_until IS NOT NULL"),
+    )
     op.create_index("uq_environments_name", "environments", ["name"], unique=True)
     op.create_table(
         "tickets",
