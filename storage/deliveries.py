@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
     Index,
     Integer,
     LargeBinary,
+    Table,
     Text,
     and_,
     bindparam,
@@ -210,19 +211,22 @@ def put_back(session: Session, delivery: Delivery, reason: str | None, *, run_at
     )
 
 
+_TABLE = cast(Table, Delivery.__table__)
+_MINE = (
+    _TABLE.update()
+    .where(
+        _TABLE.c.number == bindparam("its_number"),
+        _TABLE.c.state == DeliveryState.ACTIVE,
+        _TABLE.c.claimed_by == bindparam("its_worker"),
+        _TABLE.c.fence == bindparam("its_fence"),
+    )
+    .returning(_TABLE.c.number)
+)
+
+
 def _update(session: Session, delivery: Delivery, **values: Any) -> None:
-    updated = session.execute(
-        update(Delivery)
-        .where(
-            Delivery.number == delivery.number,
-            Delivery.state == DeliveryState.ACTIVE,
-            Delivery.claimed_by == delivery.claimed_by,
-            Delivery.fence == delivery.fence,
-        )
-        .values(values)
-        .returning(Delivery.number)
-    ).first()
-    if updated is None:
+    claim = {"its_number": delivery.number, "its_worker": delivery.claimed_by, "its_fence": delivery.fence}
+    if session.execute(_MINE, claim | values).first() is None:
         raise ClaimLost(delivery.guid)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
     ForeignKey,
     Index,
     Integer,
+    Table,
     Text,
     and_,
     bindparam,
@@ -167,9 +168,7 @@ def hold(session: Session, task: Task) -> None:
 
     Raises ClaimLost else: a worker that was stopped and comes back late changes nothing.
     """
-    held = session.execute(_mine(task).values(claimed_by=task.claimed_by).returning(Task.number)).first()
-    if held is None:
-        raise ClaimLost(task.id)
+    _update(session, task, claimed_by=task.claimed_by)
 
 
 def renew(session: Session, worker: str, *, now: datetime) -> None:
@@ -209,20 +208,26 @@ def put_back(session: Session, task: Task, *, run_at: datetime, counted: bool, e
 
 
 def _finish(session: Session, task: Task, **values: Any) -> None:
-    done = session.execute(
-        _mine(task).values(claimed_by=None, claimed_until=None, **values).returning(Task.number)
-    ).first()
-    if done is None:
-        raise ClaimLost(task.id)
+    _update(session, task, claimed_by=None, claimed_until=None, **values)
 
 
-def _mine(task: Task) -> Any:
-    return update(Task).where(
-        Task.number == task.number,
-        Task.state == TaskState.ACTIVE,
-        Task.claimed_by == task.claimed_by,
-        Task.fence == task.fence,
+_TABLE = cast(Table, Task.__table__)
+_MINE = (
+    _TABLE.update()
+    .where(
+        _TABLE.c.number == bindparam("its_number"),
+        _TABLE.c.state == TaskState.ACTIVE,
+        _TABLE.c.claimed_by == bindparam("its_worker"),
+        _TABLE.c.fence == bindparam("its_fence"),
     )
+    .returning(_TABLE.c.number)
+)
+
+
+def _update(session: Session, task: Task, **values: Any) -> None:
+    claim = {"its_number": task.number, "its_worker": task.claimed_by, "its_fence": task.fence}
+    if session.execute(_MINE, claim | values).first() is None:
+        raise ClaimLost(task.id)
 
 
 def queues_with_due_work(session: Session, *, now: datetime) -> list[str]:
