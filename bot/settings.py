@@ -74,7 +74,7 @@ class Settings:
             github_client_id=given.text("GITHUB_CLIENT_ID"),
             github_client_secret=given.text("GITHUB_CLIENT_SECRET"),
             owners=frozenset(login.lower() for login in given.several("GREENROOM_OWNERS")),
-            public_url=given.url("PUBLIC_URL", f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"),
+            public_url=given.url("PUBLIC_URL", f"http://{_reached_at(host)}:{port}"),
             host=host,
             port=port,
             sandbox_mode=given.choice("GREENROOM_SANDBOX_MODE", get_args(SandboxMode)),
@@ -108,7 +108,7 @@ class _Given:
         try:
             return Path(path).read_text().strip() or None
         except (OSError, UnicodeDecodeError) as error:
-            raise BadSettings(f"{name}_FILE names a file that cannot be read: {path}") from error
+            raise BadSettings(f"{name}_FILE must be the path of a file that can be read") from error
 
     def several(self, name: str) -> tuple[str, ...]:
         """Values separated by blanks, the newest first: two are valid while one is being rotated out."""
@@ -122,13 +122,17 @@ class _Given:
 
     def url(self, name: str, default: str) -> str:
         value = (self.text(name) or default).rstrip("/")
-        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc:
-            raise BadSettings(f"{name} must be an address like {default}")
+        try:
+            address = urlsplit(value)
+        except ValueError:
+            address = urlsplit("")
+        if address.scheme not in ("http", "https") or not address.netloc:
+            raise BadSettings(f"{name} must be an address like {default}") from None
         return value
 
     def port(self, name: str, default: int) -> int:
         value = self.text(name) or str(default)
-        if not value.isdecimal() or not 0 <= int(value) <= 65535:
+        if not value.isdecimal() or len(value) > 5 or int(value) > 65535:
             raise BadSettings(f"{name} must be a port number from 0 to 65535")
         return int(value)
 
@@ -154,6 +158,12 @@ class _Given:
         raise BadSettings(f"{name} must be one of {', '.join(choices)}")
 
 
+def _reached_at(host: str) -> str:
+    """The host of an address that leads to what listens there."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
 def _generated_key(data: Path) -> str:
     """The key kept in `data`, made on first use; two processes that start at once agree on one."""
     path = data / "secret-key"
@@ -171,4 +181,4 @@ def _generated_key(data: Path) -> str:
                 fresh.unlink()
         return path.read_text().strip()
     except OSError as error:
-        raise BadSettings(f"GREENROOM_DATA must be a folder that can be written to: {data}") from error
+        raise BadSettings("GREENROOM_DATA must be a folder that can be written to") from error
