@@ -10,11 +10,12 @@ from typing import Any
 import structlog
 from structlog.types import EventDict, Processor
 
-# What must not get out, whatever the mistake that put it into a line: tokens, keys, ways in.
+# What must not get out, whatever the mistake that put it into a line: tokens, keys, ways in. What names it stays.
 _SECRET = re.compile(
-    r"(gh[a-z]_[A-Za-z0-9_.-]{8,}|sfp_app_[\w-]+|force://\S+|eyJ[\w-]+\.[\w-]+\.[\w-]+"
-    r"|-----BEGIN [A-Z ]+-----.*|\b(?:sid|otp|oauth_token|access_token)=[^&\s]+|://[^/\s:@]+:[^/\s@]+@)",
-    re.DOTALL,
+    r"gh[a-z]_[\w.-]{8,}|github_pat_\w+|sfp_app_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|force://\S+|-----BEGIN [A-Z ]+-----.*"
+    r"|(?P<named>\b(?:sid|otp|password|[\w-]*token|[\w-]*secret)(?:=|[\"']\s*:\s*[\"']))[^\s&\"',;]+"
+    r"|(?P<scheme>://)[^/\s:@]*:[^/\s@]+(?=@)|(?P<bearer>\bBearer\s+)\S+",
+    re.DOTALL | re.IGNORECASE,
 )
 
 
@@ -55,5 +56,19 @@ def configure(log_format: str | None, level: str) -> None:
 
 
 def redact(_logger: Any, _method: str, line: EventDict) -> EventDict:
-    """The last guard: whatever looks like a secret is replaced, in every value of a line."""
-    return {key: _SECRET.sub("[redacted]", value) if isinstance(value, str) else value for key, value in line.items()}
+    """The last guard: whatever looks like a secret is replaced, in every value of a line and in what is in it."""
+    # structlog's own keys, which it takes out again, begin with an underscore.
+    return {key: value if key.startswith("_") else _clean(value) for key, value in line.items()}
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {str(_clean(key)): _clean(inner) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_clean(inner) for inner in value]
+        case bytes():
+            return _clean(value.decode(errors="replace"))
+    return _SECRET.sub(lambda found: f"{found[found.lastgroup] if found.lastgroup else ''}[redacted]", str(value))
