@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import schema
+from storage import schema, tables
 from storage.database import Database
 from tests.provider import Clock
 from tests.services import PostgresMissing, PostgresServer
@@ -55,11 +55,30 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
+@pytest.fixture(scope="session")
+def shared_sqlite(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    path = tmp_path_factory.mktemp("shared") / "greenroom.db"
+    shutil.copy(sqlite_template, path)
+    database = Database(f"sqlite:///{path}")
     yield database
     database.dispose()
+
+
+@pytest.fixture(scope="session")
+def shared_postgresql(postgres_server: PostgresServer) -> Iterator[Database]:
+    database = Database(postgres_server.create_database("shared", template="template"))
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty database, the same for all tests of its kind: to compile every statement anew takes far longer."""
+    database: Database = request.getfixturevalue(f"shared_{request.param}")
+    yield database
+    with database.transaction() as session:
+        for table in reversed(tables.metadata.sorted_tables):
+            session.execute(table.delete())
 
 
 @pytest.fixture
