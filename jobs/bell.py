@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ def listen(shop: Workshop, queue: QueueName, redis_url: str) -> None:
                 _Listener(look, rq_queue(queue.value, connection)).work(logging_level="WARNING")
             except RedisError as error:
                 log.warning("without Redis", queue=queue.value, reason=type(error).__name__)
-                stop.wait(WITHOUT_REDIS)
+                time.sleep(WITHOUT_REDIS)
     renewal.end()
 
 
@@ -60,21 +60,18 @@ class _Stop:
     """SIGTERM or SIGINT: ends a wait at once by StopRequested, but work only after the row that is being worked."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        self._is_told = False
         self._is_postponed = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._tell)
 
     def _tell(self, _signal: int, _frame: FrameType | None) -> None:
-        self._told.set()
+        self._is_told = True
         if not self._is_postponed:
             raise StopRequested
 
     def is_told(self) -> bool:
-        return self._told.is_set()
-
-    def wait(self, seconds: float) -> None:
-        self._told.wait(seconds)
+        return self._is_told
 
     @contextmanager
     def postponed(self) -> Iterator[None]:
@@ -84,7 +81,7 @@ class _Stop:
             yield
         finally:
             self._is_postponed = False
-        if self.is_told():
+        if self._is_told:
             raise StopRequested
 
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import socket
-import threading
+import time
 from contextlib import suppress
 from datetime import datetime
 
@@ -61,10 +61,11 @@ def _enqueue(session: Session, kind: str, now: datetime) -> None:
 def keep_time(context: Context) -> None:
     """Ticks once a second until SIGTERM or SIGINT; a database that is away is tried again."""
     process = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    ended = threading.Event()
+    told_to_end: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    while not ended.wait(TICK_SECONDS):
+        signal.signal(number, lambda number, _: told_to_end.append(number))
+    while not told_to_end:
+        time.sleep(TICK_SECONDS)
         try:
             tick(context, process)
         except StoreUnavailable:

@@ -15,6 +15,7 @@ import structlog
 
 PATIENCE = 15.0  # seconds between SIGTERM and SIGKILL: a worker finishes the row it works on
 RESTART_AFTER = 1.0
+LOOK_EVERY = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,8 @@ class Processes:
         for role in self._roles:
             self._start(role)
         while not self._ending:
-            self._restart_one_that_died()
+            self._restart_who_died()
+            time.sleep(LOOK_EVERY)  # os.wait() would go on after a signal, and wait for a child that is deaf to it
         self._end_all()
 
     def _start(self, role: str) -> None:
@@ -69,25 +71,29 @@ class Processes:
     def _end_with_parent(self) -> None:
         os.read(self._alive, 1)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE)
+        os._exit(1)
 
-    def _restart_one_that_died(self) -> None:
-        try:
-            pid, status = os.wait()
-        except InterruptedError:
-            return
+    def _restart_who_died(self) -> None:
+        pid, status = os.waitpid(-1, os.WNOHANG)
         role = self._children.pop(pid, None)
         if role is not None and not self._ending:
             log.warning("process died, starting it again", role=role, status=status)
             time.sleep(RESTART_AFTER)
-            self._start(role)
+            if not self._ending:
+                self._start(role)
 
     def _end(self, _signal: int, _frame: FrameType | None) -> None:
         self._ending = True
+        self._tell_to_end()
+
+    def _tell_to_end(self) -> None:
         for pid in list(self._children):
             _kill(pid, signal.SIGTERM)
 
     def _end_all(self) -> None:
         deadline = time.monotonic() + PATIENCE
+        self._tell_to_end()  # also one that was being started when the signal came
         while self._children:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             self._children.pop(pid, None)
