@@ -31,13 +31,28 @@ class Answers:
 
 def pull_requests(number: int) -> list[bytes]:
     """The bodies of this many webhooks about pull requests that were opened, 21 KB each."""
+    github, sent = _github()
+    for _ in range(number):
+        github.open_pull_request(REPOSITORY, "alice")
+    return sent
+
+
+def comments(number: int) -> list[bytes]:
+    """The bodies of this many webhooks about comments that command nothing, 10 KB each."""
+    github, sent = _github()
+    thread = github.open_pull_request(REPOSITORY, "alice").number
+    sent.clear()
+    for _ in range(number):
+        github.comment(REPOSITORY, thread, "alice", "Looks good to me, but `extend` is misspelt in the third line.")
+    return sent
+
+
+def _github() -> tuple[SimulatedGitHub, list[bytes]]:
     sent: list[bytes] = []
     github = SimulatedGitHub(webhook_secret=SECRET, deliver=lambda _, body: sent.append(body))
     github.install("acme", REPOSITORY)
     sent.clear()
-    for _ in range(number):
-        github.open_pull_request(REPOSITORY, "alice")
-    return sent
+    return github, sent
 
 
 def post(address: tuple[str, int], bodies: list[bytes], seconds: float) -> Answers:

@@ -20,17 +20,15 @@ import click
 from flask import Flask, Response, request
 from sqlalchemy import Engine, create_engine, event, insert
 
+from app import Greenroom
 from bench.databases import Databases, databases
 from bench.load import SECRET, post, pull_requests
 from bench.rounds import Figures, compete, show, table
 from bench.serving import Server, served
 from bot import logs
-from bot.context import Context
 from bot.settings import Settings
-from bot.webhooks import WebhookDoor
-from storage.database import SQLITE_PRAGMAS, Database
+from storage.database import SQLITE_PRAGMAS
 from storage.deliveries import Delivery
-from storage.doorbell import Doorbell
 from tests.services import redis
 
 if TYPE_CHECKING:
@@ -84,13 +82,13 @@ def flask_insert(url: str) -> Flask:
 def greenroom(url: str, redis_url: str) -> WSGIApplication:
     settings = Settings(
         data=Path("unused"),
+        database_url=url,
         secret_keys=("a key",),
         github_app_id="1",
         github_private_key="unused",
         github_webhook_secrets=(SECRET,),
     )
-    database = Database(url, ring=Doorbell(redis_url).ring)
-    return WebhookDoor(Context.of(settings, database), flask_hmac())
+    return Greenroom(settings, redis_url).application()
 
 
 def _signed() -> bool:

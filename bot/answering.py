@@ -15,7 +15,7 @@ from bot.actions import ACTIONS, NUMBERED, Asked, Refused
 from bot.commands import COMMANDS, Command, Parsed, parse
 from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
 from bot.github_errors import GitHubError, NotFound
-from bot.look import Effect, Look, known_repository, news_of_issue, news_of_pull_request
+from bot.look import Effect, Look, known_repository, news_of_issue, news_of_pull_request, nothing
 from operations.errors import OperationError
 from operations.threads import News, take_news
 from storage import pools, queue, repositories
@@ -50,7 +50,7 @@ def answer_comment(look: Look, event: IssueCommentEvent) -> Effect:
     """
     by_app = event.comment.app_slug is not None or event.comment.author.is_bot
     if by_app or event.sender.is_bot:
-        return _nothing
+        return nothing
     speech = Speech(event.comment.id, event.comment.body, event.sender.login, reacts=True)
     return _answer(look, speech, event.issue, event.repository, event.installation_id)
 
@@ -58,13 +58,9 @@ def answer_comment(look: Look, event: IssueCommentEvent) -> Effect:
 def answer_review(look: Look, event: PullRequestReviewEvent) -> Effect:
     """As for a comment; a review takes no reaction, so that only a reply can answer it."""
     if event.sender.is_bot or not event.review.body:
-        return _nothing
+        return nothing
     speech = Speech(event.review.id, event.review.body, event.sender.login, reacts=False)
     return _answer(look, speech, event.pull_request, event.repository, event.installation_id)
-
-
-def _nothing(session: Session, now: datetime) -> None:
-    """Nobody spoke to us."""
 
 
 def _answer(
@@ -72,7 +68,7 @@ def _answer(
 ) -> Effect:
     parsed = parse(speech.body, commands=ENABLED)
     if not (parsed.commands or parsed.mistakes) or not _is_for_us(look, where, speech):
-        return _nothing
+        return nothing
     github = look.installation(installation_id)
     seen_id = _show_seen(github, where.full_name, speech)
     level = look.permissions.of(github, where.full_name, speech.login)

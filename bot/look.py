@@ -25,11 +25,17 @@ if TYPE_CHECKING:
     from bot.github import Installation
 
 Effect = Callable[[Session, datetime], None]
+
+
 Facts = TypeVar("Facts", PullRequestFacts, IssueFacts)
 
 PERMISSION_REMEMBERED = timedelta(seconds=60)
 
 log = structlog.get_logger(__name__)
+
+
+def nothing(session: Session, now: datetime) -> None:
+    """The effect of what means nothing to us."""
 
 
 @dataclass

@@ -53,6 +53,7 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._shop = shop
         self._queue = queue
+        self._without_effect: list[Delivery] = []  # of the batch
 
     def drain(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Works whatever is due, until nothing is or `stopping`; says how many rows that were."""
@@ -70,6 +71,7 @@ class Worker:
                     break
                 self._work(row)
                 worked += 1
+            self._pass_over()
         return worked
 
     def renew(self) -> None:
@@ -121,9 +123,17 @@ class Worker:
         with self._shop.database.transaction() as session:
             inbox.fail(session, row, reason, now=self._shop.clock())
 
+    def _pass_over(self) -> None:
+        """Most deliveries are comments without a command: they end together, at a tenth of the cost."""
+        without_effect, self._without_effect = self._without_effect, []
+        if without_effect:
+            with suppress(StoreUnavailable):  # their claims run out and they are taken up again
+                deliveries.pass_over(self._shop, without_effect)
+
     def _work_delivery(self, delivery: Delivery) -> None:
         try:
-            deliveries.work_delivery(self._shop, delivery)
+            if not deliveries.work_delivery(self._shop, delivery):
+                self._without_effect.append(delivery)
         except (ClaimLost, StoreUnavailable):
             raise
         except OUTSIDE as error:

@@ -181,7 +181,16 @@ def hold(session: Session, delivery: Delivery) -> None:
 
 
 def done(session: Session, delivery: Delivery, *, now: datetime) -> None:
-    _update(session, delivery, state=DeliveryState.DONE, claimed_by=None, claimed_until=None, finished_at=now)
+    _update(session, delivery, **_done(now))
+
+
+def all_done(session: Session, deliveries: Sequence[Delivery], *, now: datetime) -> None:
+    """Those are done that this worker still has; the others, which had no effect here, are another's to work."""
+    session.execute(_MINE, [_claim_of(delivery) | _done(now) for delivery in deliveries])
+
+
+def _done(now: datetime) -> dict[str, Any]:
+    return {"state": DeliveryState.DONE, "claimed_by": None, "claimed_until": None, "finished_at": now}
 
 
 def fail(session: Session, delivery: Delivery, reason: str, *, now: datetime) -> None:
@@ -220,13 +229,16 @@ _MINE = (
         _TABLE.c.claimed_by == bindparam("its_worker"),
         _TABLE.c.fence == bindparam("its_fence"),
     )
-    .returning(_TABLE.c.number)
 )
+_MINE_STILL = _MINE.returning(_TABLE.c.number)
+
+
+def _claim_of(delivery: Delivery) -> dict[str, Any]:
+    return {"its_number": delivery.number, "its_worker": delivery.claimed_by, "its_fence": delivery.fence}
 
 
 def _update(session: Session, delivery: Delivery, **values: Any) -> None:
-    claim = {"its_number": delivery.number, "its_worker": delivery.claimed_by, "its_fence": delivery.fence}
-    if session.execute(_MINE, claim | values).first() is None:
+    if session.execute(_MINE_STILL, _claim_of(delivery) | values).first() is None:
         raise ClaimLost(delivery.guid)
 
 

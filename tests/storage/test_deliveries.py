@@ -208,6 +208,18 @@ def test_one_whose_worker_is_gone_is_taken_over_and_the_late_worker_changes_noth
     assert inbox.get("a1").state == "done"
 
 
+def test_what_has_no_effect_is_done_together_but_for_what_was_taken_over(inbox: Inbox) -> None:
+    inbox.receive("taken", "a")
+    inbox.receive("mine", "b")
+    claimed = inbox.claim("late")
+    inbox.clock.advance(seconds=CLAIM.total_seconds() + 1)
+    [taken] = inbox.claim("other", limit=1)
+    inbox.do(deliveries.all_done, claimed, now=inbox.clock())
+    assert (inbox.get("mine").state, inbox.get("mine").finished_at) == ("done", inbox.clock())
+    assert (inbox.get("taken").state, inbox.get("taken").claimed_by) == ("active", "other")
+    inbox.done(taken)
+
+
 def test_the_same_worker_taking_over_from_itself_loses_its_former_claim(inbox: Inbox) -> None:
     inbox.receive("a")
     stopped = inbox.claim_one("w")
