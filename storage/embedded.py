@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from urllib.parse import quote
 
 from redis import Redis
@@ -100,13 +100,18 @@ def tied(command: Sequence[str | Path]) -> list[str]:
 @contextmanager
 def _short_path(directory: Path) -> Iterator[Path]:
     """The directory, by a path that leaves room for a socket's name."""
-    if len(os.fsencode(directory / _SOCKET)) <= _LONGEST_SOCKET_PATH:
+    if _has_room(directory):
         yield directory
         return
-    with TemporaryDirectory(prefix="greenroom-") as private:
+    elsewhere = None if _has_room(Path(gettempdir(), "greenroom-xxxxxxxx", "data")) else "/tmp"
+    with TemporaryDirectory(prefix="greenroom-", dir=elsewhere) as private:
         link = Path(private, "data")
         link.symlink_to(directory)
         yield link
+
+
+def _has_room(directory: Path) -> bool:
+    return len(os.fsencode(directory / _SOCKET)) <= _LONGEST_SOCKET_PATH
 
 
 @contextmanager

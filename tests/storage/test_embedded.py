@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,6 +123,18 @@ def test_it_starts_in_a_directory_whose_path_is_too_long_for_a_socket(tmp_path: 
     assert process_id(owner) == process_id(guest)
     guest.stop()
     owner.stop()
+
+
+def test_it_starts_where_temporary_files_have_paths_too_long_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / ("long name " * 10)
+    directory.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    server = embedded.start(directory)
+    assert process_id(server)
+    server.stop()
+    assert [path.name for path in directory.iterdir() if path.name.startswith("greenroom-")] == []
 
 
 def test_it_needs_nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
