@@ -149,7 +149,7 @@ def refusal(refused: OperationError) -> str:
     """What the operation refused, for people on a pull request."""
     match refused:
         case AssignmentNotFound():
-            return nothing_yet()
+            return "There is no review environment here; `/assign` asks for one."
         case AmbiguousAssignment():
             listed = ", ".join(code(f"domain={domain}") for domain in refused.details["domains"])
             return f"There are several environments here. Say which one is meant: {listed}."

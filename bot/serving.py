@@ -51,7 +51,7 @@ def serve_pull_request(
     was_draft = known is not None and known.draft
     thread = take_news(session, repository, news_of_pull_request(facts), now=now)
     if not thread.is_open:
-        close(session, thread.holder, look.actor, now=now)
+        _close(session, look, thread, now=now)
     else:
         _follow_draft(session, thread, was_draft, now)
         held = living(session, thread, now=now)
@@ -74,7 +74,7 @@ def serve_issue(
     """
     thread = take_news(session, repository, news_of_issue(seen.facts), now=now)
     if not thread.is_open:
-        close(session, thread.holder, look.actor, now=now)
+        _close(session, look, thread, now=now)
         notify.refresh(session, thread, now=now)
     elif asked and DEPLOY_LABEL in thread.labels:
         if seen.shown:
@@ -182,6 +182,12 @@ def _serve_if_open(session: Session, look: Look, repository: Repository, thread:
         request_environment(session, look, thread, wish_of(thread, repository), now=now)
     except NoPoolMatch as refused:
         decide(session, look, thread.holder, Reason.NO_POOL_MATCH, refused.message, now=now)
+
+
+def _close(session: Session, look: Look, thread: Thread, *, now: datetime) -> None:
+    for ended in close(session, thread.holder, look.actor, now=now):
+        sentence = f"{ended.environment.name} was taken back when this was {thread.state}"
+        decide(session, look, thread.holder, Reason.CLOSED, sentence, now=now, operation="close")
 
 
 def _is_installed(session: Session, repository: Repository) -> bool:

@@ -15,6 +15,10 @@ from tests.services import PostgresMissing, PostgresServer
 from tests.world import World
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-golden", action="store_true", help="write tests/golden instead of comparing with it")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL with a database `template` at the newest schema."""

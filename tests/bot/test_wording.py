@@ -1,0 +1,268 @@
+"""What Greenroom says, as people read it: tests/golden has every state of the status comment, and every reply.
+
+After a change of wording: ./greenroom test tests/bot/test_wording.py --write-golden, and read the difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from operations.extend import extend
+from storage import assignments
+from storage.environments import Environment
+from tests.provider import Clock
+from tests.world import REPO, TEST, World
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture
+def world(sqlite_url: str, tmp_path: Path, clock: Clock) -> Iterator[World]:
+    """Words are the same on every database."""
+    world = World(sqlite_url, tmp_path, clock)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest, world: World) -> Callable[[str, str], None]:
+    """Compares with the file of that name, or writes it. What is made anew each time is made even."""
+
+    def check(name: str, text: str) -> None:
+        for number, environment in enumerate(sorted(world.rows(Environment), key=lambda e: (e.created_at, e.name)), 1):
+            text = text.replace(environment.name, f"core{number}")
+        text = re.sub(r"(delivery|task):[0-9a-f-]{36}", r"\1:72d3162e-cc78-11e3-81ab-4c9367dc0958", text)
+        text = re.sub(r"(?<=issuecomment-)\d+", "1234567", text)
+        path = GOLDEN / f"{name}.md"
+        if request.config.getoption("--write-golden"):
+            path.write_text(f"{text}\n")
+        assert path.read_text() == f"{text}\n"
+
+    return check
+
+
+Golden = Callable[[str, str], None]
+
+
+# The status comment
+
+
+def ready(world: World) -> int:
+    world.pool()
+    return world.opens()
+
+
+def never_ends(world: World) -> int:
+    number = ready(world)
+    with world.database.transaction() as session:
+        held = assignments.find_active(session, world.holder(number))
+        assert held is not None
+        extend(session, held, None, TEST, now=world.clock(), is_immortal=True)
+    world.work()
+    return number
+
+
+def cannot_be_extended(world: World) -> int:
+    number = ready(world)
+    world.comments(number, "alice", "/extend 7d\n/extend 5d")
+    return number
+
+
+def in_two_domains(world: World) -> int:
+    world.pool(min_available=2)
+    number = world.opens(draft=True)
+    world.comments(number, "wendy", "/assign domain=sales\n/assign domain=service")
+    return number
+
+
+def waits(world: World) -> int:
+    world.pool(max_total=1)
+    world.opens("bob")
+    return world.opens()
+
+
+def waits_while_one_is_made(world: World) -> int:
+    world.pool(additional_config={"mock": {"creationSeconds": 60}})
+    return world.opens()
+
+
+def paused(world: World) -> int:
+    number = waits(world)
+    world.github.convert_to_draft(REPO, number)
+    world.work()
+    return number
+
+
+def left_the_queue(world: World) -> int:
+    number = waits(world)
+    world.comments(number, "alice", "/unassign")
+    return number
+
+
+def closed_while_it_waited(world: World) -> int:
+    number = waits(world)
+    world.github.close(REPO, number)
+    world.work()
+    return number
+
+
+def from_a_fork(world: World) -> int:
+    world.pool()
+    return world.opens("mallory", fork="mallory/shop")
+
+
+def given_back(world: World) -> int:
+    number = ready(world)
+    world.comments(number, "alice", "/unassign")
+    return number
+
+
+def closed(world: World) -> int:
+    number = ready(world)
+    world.github.close(REPO, number)
+    world.work()
+    return number
+
+
+def merged(world: World) -> int:
+    number = ready(world)
+    world.github.close(REPO, number, merged=True)
+    world.work()
+    return number
+
+
+def expired(world: World) -> int:
+    number = ready(world)
+    world.later(hours=49)
+    return number
+
+
+def handed_over(world: World) -> int:
+    number = ready(world)
+    issue = world.github.open_issue(REPO, "alice").number
+    world.comments(number, "mona", f"/transition #{issue}")
+    return number
+
+
+def handed_to_a_person(world: World) -> int:
+    number = ready(world)
+    world.comments(number, "mona", "/transition user:bob@example.com")
+    return number
+
+
+STATES: list[Callable[[World], int]] = [
+    ready, never_ends, cannot_be_extended, in_two_domains, waits, waits_while_one_is_made, paused, left_the_queue,
+    closed_while_it_waited, from_a_fork, given_back, closed, merged, expired, handed_over, handed_to_a_person,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_the_status_comment(world: World, golden: Golden, state: Callable[[World], int]) -> None:
+    golden(f"status-{state.__name__.replace('_', '-')}", world.says(state(world)))
+
+
+# Replies
+
+
+class Conversation:
+    """Who said what on which pull request, and what was replied."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.parts: list[str] = []
+
+    def about(self, heading: str) -> None:
+        self.parts.append(f"## {heading}")
+
+    def says(self, number: int, author: str, body: str) -> None:
+        known = len(self.world.replies(number))
+        comment = self.world.comments(number, author, body)
+        [reaction] = self.world.reactions(comment)
+        written = "\n".join(f"> {line}" for line in body.splitlines())
+        replies = [reply.partition("\n")[2] for reply in self.world.replies(number)[known:]]
+        self.parts.append("\n\n".join([f"**{author}** ({reaction}):\n{written}", *(replies or ["(no reply)"])]))
+
+    def __str__(self) -> str:
+        return "\n\n".join(self.parts)
+
+
+def test_the_replies(world: World, golden: Golden) -> None:
+    world.pool(max_total=2, min_available=2)
+    held, waiting, nothing, done = world.opens(), world.opens("bob"), world.opens("eve", draft=True), world.opens("bob")
+    world.comments(waiting, "bob", "/unassign")
+    other = world.opens("carol")
+    world.comments(waiting, "wendy", "/assign")
+    world.github.close(REPO, done)
+    world.work()
+    talk = Conversation(world)
+
+    talk.about("Who may")
+    talk.says(held, "rita", "/extend 24h")
+    talk.says(held, "eve", "/unassign")
+    talk.says(held, "trish", "/transition #1")
+    talk.says(nothing, "trish", "/assign")
+
+    talk.about("What the policy allows")
+    talk.says(held, "alice", "/extend 24h")
+    talk.says(held, "alice", "/extend 8d")
+    talk.says(held, "alice", "/extend 7d\n/extend 7d")
+    talk.says(held, "alice", "/extend 4d\n/extend 1h")
+    talk.says(nothing, "wendy", "/assign for=15d")
+
+    talk.about("What there is")
+    talk.says(nothing, "eve", "/extend 24h")
+    talk.says(nothing, "eve", "/unassign")
+    talk.says(nothing, "mona", "/transition #1")
+    talk.says(nothing, "wendy", "/assign elsewhere")
+    talk.says(waiting, "wendy", "/assign")
+    talk.says(held, "wendy", "/unassign elsewhere")
+    talk.says(done, "bob", "/extend 24h")
+
+    talk.about("Handing over")
+    talk.says(held, "mona", "/transition #99")
+    talk.says(held, "mona", f"/transition issue:{other}")
+    talk.says(held, "mona", f"/transition #{done}")
+    talk.says(held, "mona", f"/transition #{other}")
+    talk.says(held, "mona", f"/transition #{held}")
+    talk.says(held, "mona", f"/transition #{nothing}")
+
+    talk.about("Questions")
+    talk.says(nothing, "rita", "/status")
+    talk.says(nothing, "rita", "/why")
+    talk.says(held, "rita", "/status")
+    talk.says(done, "rita", "/status")
+    talk.says(done, "rita", "/why")
+    talk.says(held, "rita", "/env ping")
+    talk.says(held, "rita", "/env version")
+
+    talk.about("Mistakes")
+    talk.says(held, "trish", "/extend 24")
+    talk.says(held, "trish", "/extend 24h 12h=1\n/env extnd 24h")
+    talk.says(held, "trish", "/extend 1h\n" * 6)
+    talk.says(held, "trish", "`/extend 24h`")
+    talk.says(held, "trish", "/env ping\n/unassign\n/env ping")
+    golden("replies", str(talk))
+
+
+def test_several_environments_have_to_be_named(world: World, golden: Golden) -> None:
+    number = in_two_domains(world)
+    talk = Conversation(world)
+    talk.says(number, "wendy", "/unassign")
+    talk.says(number, "mona", "/transition user:bob@example.com")
+    golden("replies-several", str(talk))
+
+
+def test_the_help(world: World, golden: Golden) -> None:
+    talk = Conversation(world)
+    number = ready(world)
+    talk.says(number, "rita", "/env help")
+    golden("replies-help", str(talk))
+
+
+def test_no_golden_file_is_left_over() -> None:
+    states = {f"status-{state.__name__.replace('_', '-')}" for state in STATES}
+    assert {path.stem for path in GOLDEN.iterdir()} == {"replies", "replies-several", "replies-help", *states}
