@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +85,14 @@ def test_no_cycle_is_dodged_by_an_import_inside_a_function() -> None:
         if name in ARROWS
     ]
     assert hidden == []
+
+
+def test_a_web_process_does_not_load_what_only_workers_need() -> None:
+    """githubkit takes a second and 40 MB."""
+    show = "import sys, bot.webhooks; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", show], cwd=ROOT, capture_output=True, check=True, text=True)
+    assert "prometheus_client" in loaded.stdout.split()
+    assert not {"githubkit", "rq", "alembic", "jobs"} & set(loaded.stdout.split())
 
 
 def test_every_file_is_named_for_what_is_in_it() -> None:
