@@ -32,8 +32,15 @@ from storage import embedded
 
 _PATIENCE = 30  # seconds
 
-# Nothing here outlives the tests, so nothing has to reach the disk.
-_SETTINGS = ("listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off", "timezone=UTC")
+# Nothing here outlives the tests, so nothing has to reach the disk or to be tidied up.
+_SETTINGS = (
+    "listen_addresses=",
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+    "timezone=UTC",
+)
 
 
 class PostgresMissing(Exception):
