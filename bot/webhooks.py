@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 from prometheus_client import Counter
 from pydantic import BaseModel, Field, StrictInt, StrictStr, ValidationError
 
@@ -16,12 +17,15 @@ from bot.context import Context
 from bot.handlers import EVENTS, HANDLERS
 from storage import deliveries
 from storage.database import StoreUnavailable
+from storage.vault import CannotDecrypt
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATH = "/github/webhook"
 LARGEST_BODY = 25 * 1024 * 1024  # GitHub sends no larger ones
+
+log = structlog.get_logger(__name__)
 
 received = Counter("greenroom_webhooks_total", "Webhooks by event and what became of them", ["event", "outcome"])
 
@@ -80,6 +84,10 @@ class WebhookDoor:
             status, message = refused.status, str(refused)
         except StoreUnavailable:
             status, message = HTTPStatus.SERVICE_UNAVAILABLE, "The state store is unreachable; nothing was changed"
+        except CannotDecrypt as sealed:
+            # What is refused here GitHub keeps for three days, so that putting the key back loses nothing.
+            log.error("webhook refused, the GitHub App's stored credentials cannot be read", reason=str(sealed))
+            status, message = HTTPStatus.SERVICE_UNAVAILABLE, "SECRET_KEY does not open this App's stored credentials"
         received.labels(event if event in EVENTS else "other", str(status.value)).inc()
         body = json.dumps({"message": message}).encode()
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]

@@ -10,13 +10,14 @@ from datetime import datetime
 import httpx
 from sqlalchemy.orm import Session
 
-from bot.context import Context
+from bot.context import Context, GitHubApp
 from bot.github import AppCredentials, GitHub, Installation, Token
 from bot.github_errors import Forbidden, NotConfigured, RateLimited
 from bot.look import Permissions
 from storage import installations, tasks
 from storage.installations import InstallationStatus
 from storage.tasks import Task
+from storage.vault import CannotDecrypt
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Workshop:
         self._clients: dict[str, GitHub] = {}
 
     def github(self) -> GitHub:
-        """GitHub as the present App sees it. Raises NotConfigured while there is none."""
-        app = self.context.github_app()
+        """GitHub as the present App sees it. Raises NotConfigured while there is none whose credentials can be read."""
+        app = self._app()
         if app is None:
             raise NotConfigured("there is no GitHub App yet")
         if app.api_url not in self._clients:
@@ -59,8 +60,14 @@ class Workshop:
             tasks.hold(session, task)
             yield session
 
+    def _app(self) -> GitHubApp | None:
+        try:
+            return self.context.github_app()
+        except CannotDecrypt as sealed:
+            raise NotConfigured(f"the GitHub App's stored credentials cannot be read: {sealed}") from sealed
+
     def _credentials(self) -> AppCredentials | None:
-        app = self.context.github_app()
+        app = self._app()
         return None if app is None else AppCredentials(app.app_id, app.private_key)
 
 
@@ -84,7 +91,10 @@ class SharedTokens:
             raise RateLimited(f"installation {installation_id} pauses", row.paused_until)
         if row.token is None or row.token_expires_at is None:
             return None
-        return Token(value=self._context.vault.decrypt(row.token), expires_at=row.token_expires_at)
+        try:
+            return Token(value=self._context.vault.decrypt(row.token), expires_at=row.token_expires_at)
+        except CannotDecrypt:  # SECRET_KEY was changed: a token is easily had anew
+            return None
 
     def save(self, installation_id: int, token: Token) -> None:
         sealed = self._context.vault.encrypt(token.value)

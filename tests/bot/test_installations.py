@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from demo.github_state import Account, Repository
-from storage import repositories
+from storage import installations, repositories
 from storage.installations import Installation, InstallationStatus
 from storage.pools import Pool
 from storage.repositories import Repository as RepositoryRow
+from storage.vault import Vault
 from tests.world import REPO, World
 
 
@@ -284,3 +286,19 @@ def test_deleted_nobody_else_gets_its_environments(world: World) -> None:
     assert world.counts(pool).assigned == 0
     assert known(world).installation_id is None
     assert world.failures() == []
+
+
+# Keys
+
+
+def test_a_token_that_secret_key_no_longer_opens_is_had_anew(world: World) -> None:
+    world.pool()
+    first = world.opens()
+    with world.database.transaction() as session:
+        sealed = Vault(("another secret key",)).encrypt("ghs_of_before")
+        installations.keep_token(session, world.installation.id, sealed, world.clock() + timedelta(hours=1))
+
+    world.github.push(REPO, first)
+    world.work()
+    assert world.failures() == []
+    assert world.github.pull_request(REPO, first).head_sha[:7] in world.says(first)

@@ -14,14 +14,17 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 from werkzeug.test import Client, TestResponse
 
 from bot.context import Context
 from bot.settings import Settings
 from bot.webhooks import LARGEST_BODY, PATH, WebhookDoor
+from storage import apps
 from storage.database import Database
 from storage.deliveries import Delivery, DeliveryState
 from storage.doorbell import Doorbell
+from storage.vault import Vault
 from tests.provider import Clock
 from tests.world import World
 
@@ -308,6 +311,22 @@ def test_one_that_failed_is_worked_when_github_sends_it_again(world: World) -> N
 
 
 # Bad days
+
+
+def test_credentials_that_secret_key_does_not_open_are_said_to_be_so(
+    database: Database, tmp_path: Path, clock: Clock
+) -> None:
+    with database.transaction() as session:
+        former = Vault(("a former key",))
+        apps.store(session, former, "4711", slug="greenroom", api_url="https://api.github.test", private_key="PEM",
+                   webhook_secret=SECRET, now=clock())  # fmt: skip
+    with capture_logs() as logged:
+        answer = Door(database, tmp_path, clock, secrets=()).send()
+
+    assert (answer.status_code, message(answer)) == (503, "SECRET_KEY does not open this App's stored credentials")
+    [line] = logged
+    assert line["reason"] == "no key of SECRET_KEY opens this; put the former key behind the new one"
+    assert line["log_level"] == "error"
 
 
 def test_a_database_that_is_away_makes_github_mark_the_delivery_as_failed(tmp_path: Path, clock: Clock) -> None:
