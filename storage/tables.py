@@ -5,6 +5,7 @@ from storage import (
     apps,
     assignments,
     audit,
+    configurations,
     decisions,
     deliveries,
     environments,
@@ -24,8 +25,9 @@ from storage import (
 from storage.database import Base
 
 __all__ = [
-    "answers", "apps", "assignments", "audit", "decisions", "deliveries", "environments", "installations", "locks",
-    "metadata", "orgs", "pools", "repositories", "rules", "schedules", "tasks", "threads", "tickets", "tokens", "users",
+    "answers", "apps", "assignments", "audit", "configurations", "decisions", "deliveries", "environments",
+    "installations", "locks", "metadata", "orgs", "pools", "repositories", "rules", "schedules", "tasks", "threads",
+    "tickets", "tokens", "users",
 ]  # fmt: skip
 
 metadata = Base.metadata
