@@ -10,11 +10,13 @@ from sqlalchemy import select
 
 from bot.passes import Passes
 from bot.settings import SandboxMode, Settings
+from providers.org import Org
 from providers.provider import PoolSettings, Provider
 from providers.registry import Providers
 from storage import orgs
 from storage.apps import App
 from storage.database import Database
+from storage.dedicated import DedicatedEnvironment
 from storage.pools import Pool
 from storage.repositories import Repository
 from storage.vault import Vault
@@ -63,6 +65,10 @@ class Context:
     def provider(self, repository: Repository, pool: Pool) -> Provider:
         """The pool's provider. Raises ProviderError if this installation has none of that name."""
         return self.providers.for_pool(pool.provider, pool_settings(repository, pool))
+
+    def org(self, environment: DedicatedEnvironment) -> Org:
+        """The org behind the environment. Raises ProviderError if this installation cannot reach it."""
+        return self.providers.org(environment.salesforce_username, environment.id)
 
 
 def pool_settings(repository: Repository, pool: Pool) -> PoolSettings:

@@ -7,7 +7,9 @@ OperationError
 ├── TargetAlreadyAssigned  ├── OrgNotFound       ├── RuleExists      ├── SandboxImmortal
 ├── AmbiguousAssignment    ├── RuleNotFound      ├── VersionConflict └── ProviderRefused
 ├── EnvironmentInUse       ├── InvalidPattern    ├── UnsupportedTarget
-├── TokenNotFound          ├── UsernameRegistered
+├── EnvironmentNotFound    ├── EnvironmentExists ├── EnvironmentLocked
+├── InvalidEnvironmentNames                      ├── FrontdoorUnavailable
+├── TokenNotFound          ├── UsernameRegistered└── ArtifactsUnavailable
 └── InstallationNotFound
 """
 
@@ -92,6 +94,48 @@ class EnvironmentInUse(OperationError):
             f"Environment is in use by {used_by} until {iso(until)}", usedBy=used_by, inUseUntil=iso(until)
         )
         self.until = until
+
+
+class EnvironmentNotFound(OperationError):
+    code = "ENVIRONMENT_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Environment not found")
+
+
+class EnvironmentExists(OperationError):
+    code = "ENVIRONMENT_EXISTS"
+
+    def __init__(self) -> None:
+        super().__init__("Environment name already exists")
+
+
+class EnvironmentLocked(OperationError):
+    code = "ENVIRONMENT_LOCKED"
+
+    def __init__(self) -> None:
+        super().__init__("Cannot delete locked environment")
+
+
+class InvalidEnvironmentNames(OperationError):
+    code = "INVALID_ENVIRONMENT_NAMES"
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"Unknown or repeated environment names: {', '.join(names)}", names=names)
+
+
+class FrontdoorUnavailable(OperationError):
+    code = "FRONTDOOR_UNAVAILABLE"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("Unable to generate frontdoor URL", reason=reason)
+
+
+class ArtifactsUnavailable(OperationError):
+    code = "ARTIFACTS_UNAVAILABLE"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Unable to retrieve artifacts ({reason})", reason=reason)
 
 
 class PoolNotFound(OperationError):

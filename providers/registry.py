@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from providers.local import LocalOptions, LocalProvider
 from providers.mock import MockOptions, MockProvider, hub_host
+from providers.org import MockOrg, Org
 from providers.provider import PoolSettings, Provider, ProviderError, ProviderUnavailable
 
 NO_SALESFORCE = "this Greenroom cannot reach Salesforce yet; GREENROOM_SANDBOX_MODE=mock plays it"
@@ -47,6 +48,11 @@ class Providers:
         if provider == "local":
             return LocalProvider(self._data_dir / "local", self._data_dir / "templates", settings, self._clock)
         return MockProvider(self._data_dir / "mock-service.sqlite3", settings, self._clock)
+
+    def org(self, username: str, key: str) -> Org:
+        """The org behind a dedicated environment; the key tells it from others there. Raises ProviderUnavailable."""
+        self._require_mock()
+        return MockOrg(username, key, self._clock)
 
     def reach_hub(self, username: str) -> str:
         """The instance's URL of a hub that has answered a login. Raises ProviderUnavailable."""

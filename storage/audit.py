@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, insert
+from sqlalchemy import BigInteger, Index, Integer, insert, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.database import Base, Id, Json
@@ -23,11 +23,21 @@ class Actor:
     request: str | None = None  # X-Request-Id, "delivery:GUID", "task:ID"
     token_id: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    """Where the request came from; kept where accesses are on the record (operations/access.py)."""
 
 
 class Audit(Base):
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_subject", "subject_type", "subject_id", "id"),)
+    __table_args__ = (
+        Index("ix_audit_subject", "subject_type", "subject_id", "id"),
+        Index(
+            "ix_audit_dedicated",
+            "repository_id",
+            "id",
+            postgresql_where=text("subject_type = 'dedicated'"),
+            sqlite_where=text("subject_type = 'dedicated'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     at: Mapped[datetime]

@@ -3,16 +3,19 @@
 from storage import (
     answers,
     apps,
+    artifacts,
     assignments,
     audit,
     configurations,
     decisions,
+    dedicated,
     deliveries,
     environments,
     installations,
     locks,
     orgs,
     pools,
+    releases,
     repositories,
     rules,
     schedules,
@@ -25,9 +28,9 @@ from storage import (
 from storage.database import Base
 
 __all__ = [
-    "answers", "apps", "assignments", "audit", "configurations", "decisions", "deliveries", "environments",
-    "installations", "locks", "metadata", "orgs", "pools", "repositories", "rules", "schedules", "tasks", "threads",
-    "tickets", "tokens", "users",
+    "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated", "deliveries",
+    "environments", "installations", "locks", "metadata", "orgs", "pools", "releases", "repositories", "rules",
+    "schedules", "tasks", "threads", "tickets", "tokens", "users",
 ]  # fmt: skip
 
 metadata = Base.metadata

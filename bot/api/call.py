@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,6 +60,8 @@ class Call(Generic[Path, Query, Body]):
     caller: Caller
     operation: str
     request_id: str
+    origin: Mapping[str, str | None]
+    """`ip_address` and `user_agent`, as the log of accesses has them."""
     now: datetime
     path: Path
     query: Query
@@ -73,7 +75,8 @@ class Call(Generic[Path, Query, Body]):
 
     @property
     def actor(self) -> Actor:
-        return Actor(self.caller.name, self.caller.role, self.request_id, self.caller.id)
+        details = {**self.origin, "is_application": self.caller.login is None}
+        return Actor(self.caller.name, self.caller.role, self.request_id, self.caller.id, details)
 
     def reading(self) -> AbstractContextManager[Session]:
         """A transaction for a view that changes nothing and reveals nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainSerializer,
     Strict,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -36,6 +38,18 @@ class Fields(BaseModel):
     """What a request carries: camelCase, nothing taken for what it is not, unknown fields ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore", frozen=True)
+
+
+class RoutedFields(Fields):
+    """The parameters of a path: where they are not as they must be, it is another path, and nothing is there."""
+
+    @classmethod
+    def fits(cls, values: Mapping[str, str]) -> bool:
+        try:
+            cls.model_validate(dict(values))
+        except ValidationError:
+            return False
+        return True
 
 
 class Body(Fields):
@@ -161,11 +175,12 @@ RepositoryIdentifier = Annotated[
 AssignmentId = Annotated[str, Matching(r"[a-zA-Z0-9@._-]+", "consist of letters, digits and @ . _ -")]
 Domain = Annotated[str, Matching(r"[a-zA-Z0-9._-]+", "consist of letters, digits and . _ -")]
 PoolTag = Annotated[str, Matching(r"[a-z0-9_-]+", "consist of lower-case letters, digits and _ -", longest=63)]
-PoolAssignmentId = Annotated[
+AnyUuid = Annotated[
     str,
     Matching(f"{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}", "be a UUID"),
     AfterValidator(lambda given: str(UUID(given))),
 ]
+PoolAssignmentId = AnyUuid
 AssignmentType = Annotated[HolderType, Strict(False)]
 Status = Annotated[AssignmentStatus, Strict(False)]
 InstanceStatus = Literal["PROVISIONING", "AVAILABLE", "ASSIGNED", "EXPIRED", "ERROR", "REFRESHING", "DELETING"]

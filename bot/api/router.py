@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from bot.api.auth import NOBODY, Caller, authenticate, require_role
 from bot.api.call import AnyCall, Call, Secrets
 from bot.api.errors import MethodNotAllowed, RouteNotFound, Unauthenticated
+from bot.api.fields import RoutedFields
 from bot.api.incoming import raw_path, read_body, read_path, read_query
 from bot.api.sight import read_or_none, with_sight
 from bot.context import Context
@@ -27,6 +28,7 @@ from storage.tokens import Role
 
 PREFIX = "/sfp/api"
 EXPIRED_AT_ONCE = 100
+LONGEST_AGENT = 512  # characters; it is whatever a client says
 
 View = TypeVar("View", bound=Callable[[Any], Any])
 
@@ -59,7 +61,8 @@ class Operation:
         own = self.segments
         if len(own) != len(path) or not all(map(_fits, own, path)):
             return None
-        return {name[1:-1]: unquote(value) for name, value in zip(own, path, strict=True) if _is_parameter(name)}
+        values = {name[1:-1]: unquote(value) for name, value in zip(own, path, strict=True) if _is_parameter(name)}
+        return None if issubclass(self.path, RoutedFields) and not self.path.fits(values) else values
 
     def render(self, result: Any) -> Response:
         """The answer as JSON; a bare array says how many it has (contract section 1, paging)."""
@@ -128,6 +131,7 @@ class Api:
             caller=with_sight(self._context, self._github, caller, [path, query, read_or_none(body)]),
             operation=g.operation,
             request_id=g.request_id,
+            origin={"ip_address": request.remote_addr, "user_agent": request.user_agent.string[:LONGEST_AGENT]},
             now=now,
             path=path,
             query=query,

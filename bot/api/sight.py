@@ -10,13 +10,14 @@ from bot.api.auth import Caller
 from bot.context import Context
 from bot.web_github import WebGitHub
 from operations.errors import OperationError
-from storage import pools
+from storage import dedicated, pools
 
 
 def with_sight(context: Context, github: WebGitHub, caller: Caller, asked: list[Any]) -> Caller:
     """The caller, a person with what they can read of the repositories that the request is about.
 
-    GitHub is asked here, before any transaction: about those that the request names, else about all that have pools.
+    GitHub is asked here, before any transaction: about those that the request names, else about all that have pools
+    or dedicated environments.
     """
     if caller.login is None:
         return caller
@@ -24,6 +25,7 @@ def with_sight(context: Context, github: WebGitHub, caller: Caller, asked: list[
     if not names:
         with context.database.reading() as session:
             names = {repository.full_name for _, repository in pools.listed(session, seen=None)}
+            names |= dedicated.repository_names(session)
     return replace(caller, repositories=github.readable(caller.login, names))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from bot.api.call import AnyCall
-from operations.errors import AssignmentNotFound, PoolNotFound
-from storage import pools, repositories
+from operations.errors import AssignmentNotFound, EnvironmentNotFound, PoolNotFound
+from storage import dedicated, pools, repositories
 from storage.assignments import NO_DOMAIN, Holder
+from storage.dedicated import DedicatedEnvironment
 from storage.pools import Pool
 from storage.repositories import Repository
 
@@ -24,6 +25,25 @@ def find_pool(session: Session, call: AnyCall, repository_name: str, tag: str) -
     if repository is None or pool is None:
         raise PoolNotFound
     return pool, repository
+
+
+def find_environment(session: Session, call: AnyCall, id: str) -> tuple[DedicatedEnvironment, Repository]:
+    """The dedicated environment with its repository. Refuses with EnvironmentNotFound."""
+    found = dedicated.find(session, id)
+    if found is None or not call.caller.sees(found[1].full_name):
+        raise EnvironmentNotFound
+    return found
+
+
+def find_environment_by_name(
+    session: Session, call: AnyCall, repository_name: str, name: str
+) -> tuple[DedicatedEnvironment, Repository]:
+    """As find_environment(), by its name in its repository."""
+    repository = find_repository(session, call, repository_name)
+    environment = dedicated.find_by_name(session, repository.id, name) if repository is not None else None
+    if repository is None or environment is None:
+        raise EnvironmentNotFound
+    return environment, repository
 
 
 def find_holder(
