@@ -82,6 +82,8 @@ class IssueFacts(Readable):
 @dataclass(frozen=True, kw_only=True)
 class CommentFacts(Readable):
     id: int
+    node_id: str = ""
+    """As GraphQL calls it."""
     body: str
     author: Annotated[AccountFacts, At("user")] = GHOST
     app_slug: Annotated[str | None, At("performed_via_github_app.slug")] = None
@@ -97,6 +99,23 @@ class ReviewFacts(Readable):
     body: str = ""
     author: Annotated[AccountFacts, At("user")] = GHOST
     html_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRunFacts(Readable):
+    id: int
+    name: str
+    head_sha: str
+    external_id: str | None = None
+    """What the App that made it calls it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentFacts(Readable):
+    id: int
+    sha: str
+    task: str
+    environment: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The dozen calls that Greenroom makes to GitHub, over githubkit, one installation at a time.
+"""The calls that Greenroom makes to GitHub, over githubkit, one installation at a time.
 
 Nothing here sleeps and nothing here repeats what might happen twice; bot/github_errors.py draws how a call can fail.
 """
@@ -16,8 +16,17 @@ import httpx
 from githubkit.exception import RequestError, RequestFailed
 
 from bot.app_jwt import app_jwt
-from bot.events import CommentFacts, IssueFacts, PullRequestFacts
-from bot.github_errors import NotConfigured, NotFound, RateLimited, Unauthorized, refused, unanswered, unreadable
+from bot.events import CheckRunFacts, CommentFacts, DeploymentFacts, IssueFacts, PullRequestFacts
+from bot.github_errors import (
+    NotConfigured,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    refused,
+    refused_in_graphql,
+    unanswered,
+    unreadable,
+)
 from bot.levels import LEVELS, Level
 from bot.payload import At, MalformedPayload, Readable
 
@@ -58,8 +67,26 @@ CALLS = {
     # GitHub answers a reaction that is there already with that reaction.
     "react": Call("POST", "/repos/{repo}/issues/comments/{comment_id}/reactions", WRITE_THREADS),
     "unreact": Call("DELETE", "/repos/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}", WRITE_THREADS),
+    "comment": Call("GET", "/repos/{repo}/issues/comments/{comment_id}", READ_THREADS),
+    "minimize_comment": Call("POST", "/graphql", WRITE_THREADS),
+    "add_labels": Call("POST", "/repos/{repo}/issues/{number}/labels", WRITE_THREADS),
+    "remove_label": Call("DELETE", "/repos/{repo}/issues/{number}/labels/{label}", WRITE_THREADS),
+    "check_runs": Call("GET", "/repos/{repo}/commits/{sha}/check-runs", {"checks": "read"}),
+    "create_check_run": Call("POST", "/repos/{repo}/check-runs", {"checks": "write"}, repeatable=False),
+    "update_check_run": Call("PATCH", "/repos/{repo}/check-runs/{check_run_id}", {"checks": "write"}),
+    "deployments": Call("GET", "/repos/{repo}/deployments", {"deployments": "read"}),
+    "create_deployment": Call("POST", "/repos/{repo}/deployments", {"deployments": "write"}, repeatable=False),
+    "delete_deployment": Call("DELETE", "/repos/{repo}/deployments/{deployment_id}", {"deployments": "write"}),
+    # One that is there twice says the same twice, and nobody is told of it.
+    "create_deployment_status": Call(
+        "POST", "/repos/{repo}/deployments/{deployment_id}/statuses", {"deployments": "write"}
+    ),
     "permission": Call("GET", "/repos/{repo}/collaborators/{login}/permission", {"metadata": "read"}),
 }
+
+MINIMIZE = """mutation($id: ID!) {
+  minimizeComment(input: {subjectId: $id, classifier: OUTDATED}) { minimizedComment { isMinimized } }
+}"""
 
 
 @dataclass(frozen=True)
@@ -103,6 +130,11 @@ class App(Readable):
 @dataclass(frozen=True)
 class _Created(Readable):
     id: int
+
+
+@dataclass(frozen=True)
+class _CheckRuns(Readable):
+    check_runs: tuple[CheckRunFacts, ...]
 
 
 @dataclass(frozen=True)
@@ -154,6 +186,7 @@ class GitHub:
         user_agent: str = "greenroom",
     ) -> None:
         self._client = _Client(api_url, user_agent, transport)
+        self._graphql_url = f"{api_url.removesuffix('/v3')}/graphql"  # of a GitHub Enterprise Server it is beside v3
         self._credentials = credentials
         self._tokens = tokens
         self._clock = clock
@@ -185,6 +218,16 @@ class GitHub:
         except RateLimited as limited:
             self._tokens.pause(installation_id, limited.retry_at)
             raise
+
+    def query(self, installation_id: int, call: Call, query: str, **variables: Any) -> httpx.Response:
+        """The answer to a GraphQL call as this installation; GitHub tells its refusals with status 200."""
+        sent = {"query": query, "variables": variables}
+        answer = self.send(installation_id, call, self._graphql_url, json=sent)
+        if (error := refused_in_graphql(answer, now=self._clock())) is None:
+            return answer
+        if isinstance(error, RateLimited):
+            self._tokens.pause(installation_id, error.retry_at)
+        raise error
 
     def _token(self, installation_id: int, refused: Token | None = None) -> Token:
         """A token with more than five minutes to live; of all threads that want a new one, one fetches it."""
@@ -254,6 +297,9 @@ class Installation:
         """All comments of an issue or a pull request, oldest first; each page is fetched when it is reached."""
         return self._pages("comments", CommentFacts.read_all, {}, repo=repo, number=number)
 
+    def comment(self, repo: str, comment_id: int) -> CommentFacts:
+        return self._read("comment", CommentFacts.read, repo=repo, comment_id=comment_id)
+
     def create_comment(self, repo: str, number: int, body: str) -> int:
         """The new comment's id. OutcomeUnknown: look for it in `comments` before making another one."""
         return self._read("create_comment", _Created.read, {"body": body}, repo=repo, number=number).id
@@ -270,6 +316,76 @@ class Installation:
         """The reaction is gone, and it is no error if it was before."""
         with suppress(NotFound):
             self._send("unreact", repo=repo, comment_id=comment_id, reaction_id=reaction_id)
+
+    def minimize_comment(self, repo: str, comment_id: int) -> None:
+        """The comment is folded away as outdated. NotFound when someone has deleted it."""
+        node_id = self.comment(repo, comment_id).node_id
+        self._github.query(self._id, CALLS["minimize_comment"], MINIMIZE, id=node_id)
+
+    def add_labels(self, repo: str, number: int, labels: list[str]) -> None:
+        """It has these labels besides its others; a label that the repository does not know is made."""
+        self._send("add_labels", json={"labels": labels}, repo=repo, number=number)
+
+    def remove_label(self, repo: str, number: int, label: str) -> None:
+        """It has no such label, and it is no error if it had none before."""
+        with suppress(NotFound):
+            self._send("remove_label", repo=repo, number=number, label=label)
+
+    def check_runs(self, repo: str, sha: str, name: str) -> Iterator[CheckRunFacts]:
+        """This App's newest check runs of this name on a commit."""
+        return self._pages(
+            "check_runs",
+            lambda answer: _CheckRuns.read(answer).check_runs,
+            {"check_name": name, "app_id": str(self._github.app().id)},
+            repo=repo,
+            sha=sha,
+        )
+
+    def create_check_run(self, repo: str, content: Mapping[str, Any]) -> int:
+        """The new check run's id. OutcomeUnknown: look for it in `check_runs` before making another one.
+
+        The content is GitHub's: https://docs.github.com/rest/checks/runs#create-a-check-run
+        """
+        return self._read("create_check_run", _Created.read, dict(content), repo=repo).id
+
+    def update_check_run(self, repo: str, check_run_id: int, content: Mapping[str, Any]) -> None:
+        self._send("update_check_run", json=dict(content), repo=repo, check_run_id=check_run_id)
+
+    def deployments(self, repo: str, sha: str, task: str, environment: str) -> Iterator[DeploymentFacts]:
+        """The deployments of a commit for this task to this environment, newest first."""
+        asked = {"sha": sha, "task": task, "environment": environment}
+        return self._pages("deployments", DeploymentFacts.read_all, asked, repo=repo)
+
+    def create_deployment(self, repo: str, sha: str, task: str, environment: str, description: str) -> int:
+        """The new deployment's id; nothing is merged and no check is waited for (bot-behaviour 5.2).
+
+        OutcomeUnknown: look for it in `deployments` before making another one.
+        """
+        content = {
+            "ref": sha,
+            "task": task,
+            "environment": environment,
+            "description": description,
+            "auto_merge": False,
+            "required_contexts": [],
+            "transient_environment": True,
+            "production_environment": False,
+        }
+        return self._read("create_deployment", _Created.read, content, repo=repo).id
+
+    def create_deployment_status(
+        self, repo: str, deployment_id: int, state: str, description: str, environment_url: str | None = None
+    ) -> None:
+        """The deployment is in this state; other deployments to the environment stay as they are."""
+        content = {"state": state, "description": description, "auto_inactive": False}
+        if environment_url is not None:
+            content["environment_url"] = environment_url
+        self._send("create_deployment_status", json=content, repo=repo, deployment_id=deployment_id)
+
+    def delete_deployment(self, repo: str, deployment_id: int) -> None:
+        """There is no such deployment, and it is no error if there was none before. Invalid while it is active."""
+        with suppress(NotFound):
+            self._send("delete_deployment", repo=repo, deployment_id=deployment_id)
 
     def permission(self, repo: str, login: str) -> Level:
         """The level in the repository; a custom role counts as the standard level that GitHub tells with it."""

@@ -73,6 +73,26 @@ def refused(answer: httpx.Response, *, repeatable: bool, now: datetime) -> GitHu
     return kinds.get(status, Invalid)(message)
 
 
+def refused_in_graphql(answer: httpx.Response, *, now: datetime) -> GitHubError | None:
+    """The error in a GraphQL answer, which is a success to HTTP; None where all was done.
+
+    https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
+    """
+    try:
+        problems = answer.json().get("errors")
+    except (ValueError, AttributeError) as error:
+        return unreadable(answer, error, repeatable=True)
+    if not problems:
+        return None
+    message = f"{_about(answer)} {': '.join(str(problem.get('message')) for problem in problems)}"
+    kind = problems[0].get("type")
+    if kind == "RATE_LIMITED":
+        return RateLimited(
+            message, _retry_at(answer, "rate limit", now) or now + timedelta(seconds=SECONDARY_LIMIT_PAUSE)
+        )
+    return {"NOT_FOUND": NotFound, "FORBIDDEN": Forbidden}.get(kind, Invalid)(message)
+
+
 def unanswered(error: httpx.RequestError, *, repeatable: bool) -> GitHubError:
     """The error for a request that got no answer."""
     message = f"{error.request.method} {error.request.url.path}: {type(error).__name__}"

@@ -26,12 +26,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from demo import github_payloads as payloads
-from demo.github_api import answer
+from demo.github_rest import answer
 from demo.github_state import (
     Account,
     App,
     Authorization,
+    CheckRun,
     Comment,
+    Deployment,
+    DeploymentStatus,
     Installation,
     Issue,
     IssuedToken,
@@ -49,8 +52,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 GRANTABLE = {"metadata", "issues", "pull_requests", "checks", "contents", "deployments", "members"}  # as far as we know
-PERMISSIONS = {"metadata": "read", "issues": "write", "pull_requests": "write"}
-EVENTS = ("pull_request", "issues", "issue_comment", "pull_request_review", "repository")
+PERMISSIONS = {
+    "metadata": "read", "issues": "write", "pull_requests": "write", "checks": "write", "deployments": "write"
+}  # fmt: skip
+EVENTS = (
+    "pull_request", "issues", "issue_comment", "pull_request_review", "repository", "check_run", "check_suite"
+)  # fmt: skip
 STANDARD_ROLES = {
     "admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read", "none": "none"
 }  # fmt: skip
@@ -249,6 +256,7 @@ class SimulatedGitHub:
             draft=draft,
         )
         repository.threads[number] = pull
+        repository.commits.add(pull.head_sha)
         self._changed(pull, "opened", None)
         return pull
 
@@ -256,6 +264,7 @@ class SimulatedGitHub:
         """A new commit on the head branch."""
         pull = self.pull_request(repo, number)
         before, pull.head_sha = pull.head_sha, commit(repo, number, next(self._ids))
+        pull.repository.commits.add(pull.head_sha)
         self._changed(pull, "synchronize", by, before=before, after=pull.head_sha)
         return pull
 
@@ -330,6 +339,42 @@ class SimulatedGitHub:
     def delete_comment(self, comment: Comment, by: str | None = None) -> None:
         self.remove_comment(comment, self._account(by) if by else comment.author)
 
+    def tick(self, comment: Comment, box: str, by: str) -> Comment:
+        """Somebody ticks the check-box with this text; GitHub edits the comment for it, and writes its lines anew."""
+        ticked = re.sub(rf"^- \[ \](?=.*{re.escape(box)})", "- [x]", comment.body, count=1, flags=re.MULTILINE)
+        if ticked == comment.body:
+            raise KeyError(f"no box {box!r}")
+        return self.edit_comment(comment, ticked, by)
+
+    def lock(self, repo: str, number: int) -> Thread:
+        """The conversation is locked: Apps cannot comment any more."""
+        thread = self.thread(repo, number)
+        thread.locked = True
+        self._changed(thread, "locked", None)
+        return thread
+
+    def unlock(self, repo: str, number: int) -> Thread:
+        thread = self.thread(repo, number)
+        thread.locked = False
+        self._changed(thread, "unlocked", None)
+        return thread
+
+    # What people do with the App's check runs
+
+    def press(self, run: CheckRun, identifier: str, by: str) -> None:
+        """Somebody presses one of its buttons."""
+        action = {"identifier": identifier}
+        self.webhooks.of_check_run(run, "requested_action", self._account(by), requested_action=action)
+
+    def rerun(self, run: CheckRun, by: str) -> None:
+        """Somebody asks for it once more: GitHub forgets how it ended."""
+        run.shown = {**run.shown, "status": "queued", "conclusion": None}
+        self.webhooks.of_check_run(run, "rerequested", self._account(by))
+
+    def rerun_all(self, repo: str, sha: str, by: str) -> None:
+        """Somebody asks for all check runs on a commit once more."""
+        self.webhooks.of_check_suite(self.repositories[repo], sha, "rerequested", self._account(by))
+
     # What people and Greenroom do alike
 
     def add_comment(self, thread: Thread, author: Account, body: str) -> Comment:
@@ -351,7 +396,36 @@ class SimulatedGitHub:
         comment.reactions.append(reaction)
         return reaction
 
+    def create_deployment(self, repository: Repository, asked: dict[str, Any]) -> Deployment:
+        deployment = Deployment(next(self._ids), asked["ref"], self._now(), asked)
+        repository.deployments[deployment.id] = deployment
+        return deployment
+
+    def create_deployment_status(
+        self, deployment: Deployment, state: str, description: str, url: str
+    ) -> DeploymentStatus:
+        status = DeploymentStatus(next(self._ids), state, description, url, self._now())
+        deployment.statuses.append(status)
+        return status
+
+    def create_check_run(self, repository: Repository, shown: dict[str, Any]) -> CheckRun:
+        run = CheckRun(next(self._ids), repository, self._now(), shown)
+        repository.check_runs[run.id] = run
+        return run
+
     # Looking things up
+
+    def check_runs(self, repo: str, sha: str) -> list[CheckRun]:
+        """Of a commit, oldest first."""
+        return [run for run in self.repositories[repo].check_runs.values() if run.head_sha == sha]
+
+    def deployments(self, repo: str, task: str) -> list[Deployment]:
+        """Of a task, oldest first."""
+        return [d for d in self.repositories[repo].deployments.values() if d.asked["task"] == task]
+
+    def comment_by_node(self, node_id: str) -> Comment | None:
+        threads = [thread for repo in list(self.repositories.values()) for thread in list(repo.threads.values())]
+        return next((c for thread in threads for c in thread.comments if f"IC_{c.id}" == node_id), None)
 
     def thread(self, repo: str, number: int) -> Thread:
         return self.repositories[repo].threads[number]

@@ -3,21 +3,18 @@
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import jwt
-from flask import Blueprint, Flask, Response, g, jsonify, redirect, request
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Response, g, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from demo import github_payloads as payloads
-from demo.github_state import Comment, Installation, PullRequest, Repository, Thread
+from demo.github_state import Comment, Installation, IssuedToken, PullRequest, Repository, Thread
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
     from demo.github import SimulatedGitHub
 
 GITHUB = "simulated.github"
@@ -36,12 +33,6 @@ class Refused(Exception):
 app_api = Blueprint("app", __name__)
 # GitHub answers by id under /repositories what it answers by name under /repos.
 repository_api = Blueprint("repository", __name__)
-
-
-def answer(github: "SimulatedGitHub", environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    """The REST API of one simulated GitHub, as a WSGI application."""
-    environ[GITHUB] = github
-    return api(environ, start_response)
 
 
 def simulated() -> "SimulatedGitHub":
@@ -185,16 +176,21 @@ def take_repository(endpoint: str | None, values: dict[str, Any] | None) -> None
 
 @repository_api.before_request
 def authenticate_installation() -> AnyResponse | None:
-    issued = simulated().tokens.get(bearer())
-    if issued is None or issued.expires_at <= simulated().clock():
-        raise Refused(401, "Bad credentials")
-    refuse_suspended(issued.installation)
-    g.issued = issued
+    g.issued = issued = find_token()
     if g.repository is None and g.asked_name and (renamed := simulated().formerly(g.asked_name)):
         return moved_to(renamed)
     if not issued.reaches(g.repository):
         raise Refused(404, "Not Found")
     return None
+
+
+def find_token() -> IssuedToken:
+    """The installation token that the request shows."""
+    issued = simulated().tokens.get(bearer())
+    if issued is None or issued.expires_at <= simulated().clock():
+        raise Refused(401, "Bad credentials")
+    refuse_suspended(issued.installation)
+    return issued
 
 
 def moved_to(repository: Repository) -> AnyResponse:
@@ -324,13 +320,17 @@ def problem(message: str) -> payloads.Json:
 
 
 def sent(field: str) -> str:
+    value = sent_object().get(field)
+    if not isinstance(value, str):
+        raise Refused(422, f'Invalid request.\n\n"{field}" wasn\'t supplied.')
+    return value
+
+
+def sent_object() -> dict[str, Any]:
     sent = request.get_json(silent=True)
     if not isinstance(sent, dict):
         raise Refused(400, "Problems parsing JSON")
-    if not isinstance(sent.get(field), str):
-        raise Refused(422, f'Invalid request.\n\n"{field}" wasn\'t supplied.')
-    value: str = sent[field]
-    return value
+    return sent
 
 
 @repository_api.get("/issues/comments/<int:comment_id>/reactions")
@@ -368,18 +368,3 @@ def show_permission(login: str) -> payloads.Json:
         raise Refused(404, f"{login} is not a user")
     role = simulated().role(g.repository, login)
     return {"permission": role.permission, "role_name": role.name, "user": payloads.account(account)}
-
-
-# One for a process, as it takes a while to make: the simulated GitHub comes with each request.
-api = Flask("simulated-github")
-api.config["PROPAGATE_EXCEPTIONS"] = True
-api.register_blueprint(app_api)
-api.post("/app-manifests/<code>/conversions")(convert_manifest)  # whoever has the code may
-api.post("/login/oauth/access_token")(exchange_login_code)
-api.get("/user")(show_user)
-api.register_blueprint(repository_api, url_prefix="/repos/<owner>/<name>")
-api.post("/login/oauth/access_token")(exchange_login_code)
-api.get("/user")(show_user)
-api.register_blueprint(repository_api, url_prefix="/repositories/<int:repository_id>", name="repository_by_id")
-api.register_error_handler(Refused, lambda refused: (refused.body, refused.status))
-api.register_error_handler(HTTPException, lambda _: ({"message": "Not Found"}, 404))

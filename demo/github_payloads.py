@@ -3,7 +3,20 @@
 from datetime import datetime
 from typing import Any
 
-from demo.github_state import Account, App, Comment, Installation, PullRequest, Reaction, Repository, Review, Thread
+from demo.github_state import (
+    Account,
+    App,
+    CheckRun,
+    Comment,
+    Deployment,
+    DeploymentStatus,
+    Installation,
+    PullRequest,
+    Reaction,
+    Repository,
+    Review,
+    Thread,
+)
 
 Json = dict[str, Any]
 
@@ -333,6 +346,99 @@ def review(pull: PullRequest, review: Review) -> Json:
         "author_association": "CONTRIBUTOR",
         "_links": {"html": {"href": web}, "pull_request": {"href": url}},
     }
+
+
+def deployment(repository: Repository, deployment: Deployment, our_app: App) -> Json:
+    url = f"{API}/repos/{repository.full_name}/deployments/{deployment.id}"
+    return {
+        "url": url,
+        "id": deployment.id,
+        "node_id": f"DE_{deployment.id}",
+        "sha": deployment.sha,
+        **deployment.asked,
+        "original_environment": deployment.asked["environment"],
+        "creator": account(our_app.bot),
+        "created_at": stamp(deployment.created_at),
+        "updated_at": stamp(deployment.created_at),
+        "statuses_url": f"{url}/statuses",
+        "repository_url": f"{API}/repos/{repository.full_name}",
+        "performed_via_github_app": app(our_app),
+    }
+
+
+def deployment_status(repository: Repository, deployment: Deployment, status: DeploymentStatus, our_app: App) -> Json:
+    url = f"{API}/repos/{repository.full_name}/deployments/{deployment.id}"
+    return {
+        "url": f"{url}/statuses/{status.id}",
+        "id": status.id,
+        "node_id": f"DES_{status.id}",
+        "state": status.state,
+        "creator": account(our_app.bot),
+        "description": status.description,
+        "environment": deployment.asked["environment"],
+        "environment_url": status.environment_url,
+        "log_url": "",
+        "target_url": "",
+        "created_at": stamp(status.created_at),
+        "updated_at": stamp(status.created_at),
+        "deployment_url": url,
+        "repository_url": f"{API}/repos/{repository.full_name}",
+        "performed_via_github_app": app(our_app),
+    }
+
+
+def check_run(run: CheckRun, our_app: App) -> Json:
+    full_name = run.repository.full_name
+    url = f"{API}/repos/{full_name}/check-runs/{run.id}"
+    pulls = [pull for pull in list(run.repository.threads.values()) if isinstance(pull, PullRequest)]
+    output = run.shown.get("output", {})
+    return {
+        "id": run.id,
+        "name": run.shown["name"],
+        "node_id": f"CR_{run.id}",
+        "head_sha": run.head_sha,
+        "external_id": run.shown.get("external_id", ""),
+        "url": url,
+        "html_url": f"{WEB}/{full_name}/runs/{run.id}",
+        "details_url": run.shown.get("details_url", f"{WEB}/apps/{our_app.slug}"),
+        "status": run.shown.get("status", "queued"),
+        "conclusion": run.shown.get("conclusion"),
+        "started_at": stamp(run.created_at),
+        "completed_at": stamp(run.created_at) if run.shown.get("conclusion") else None,
+        "output": {
+            **{name: output.get(name) for name in ("title", "summary", "text")},
+            "annotations_count": 0,
+            "annotations_url": f"{url}/annotations",
+        },
+        "check_suite": {"id": suite_of(run.head_sha)},
+        "app": app(our_app),
+        # GitHub names no pull request of a fork here.
+        "pull_requests": [
+            {"id": pull.id, "number": pull.number, "url": f"{API}/repos/{full_name}/pulls/{pull.number}"}
+            for pull in pulls
+            if pull.head_sha == run.head_sha and pull.head_repository is run.repository
+        ],
+    }
+
+
+def check_suite(repository: Repository, sha: str, our_app: App) -> Json:
+    return {
+        "id": suite_of(sha),
+        "node_id": f"CS_{suite_of(sha)}",
+        "head_branch": None,
+        "head_sha": sha,
+        "status": "queued",
+        "conclusion": None,
+        "url": f"{API}/repos/{repository.full_name}/check-suites/{suite_of(sha)}",
+        "before": None,
+        "after": sha,
+        "pull_requests": [],
+        "app": app(our_app),
+    }
+
+
+def suite_of(sha: str) -> int:
+    return int(sha[:8], 16)
 
 
 def app(app: App) -> Json:

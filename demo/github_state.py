@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from typing import Any
 
 
 @dataclass
@@ -50,6 +51,8 @@ class Comment:
     created_at: datetime
     updated_at: datetime
     reactions: list[Reaction] = field(default_factory=list)
+    minimized: str | None = None
+    """Why it is folded away, such as `OUTDATED`."""
 
 
 @dataclass
@@ -59,6 +62,43 @@ class Review:
     body: str
     state: str
     submitted_at: datetime
+
+
+@dataclass
+class DeploymentStatus:
+    id: int
+    state: str
+    description: str
+    environment_url: str
+    created_at: datetime
+
+
+@dataclass
+class Deployment:
+    id: int
+    sha: str
+    created_at: datetime
+    asked: dict[str, Any]
+    """As it was asked for, with GitHub's own values for what was not given."""
+    statuses: list[DeploymentStatus] = field(default_factory=list)
+    """Oldest first."""
+
+    @property
+    def state(self) -> str:
+        return self.statuses[-1].state if self.statuses else "pending"
+
+
+@dataclass
+class CheckRun:
+    id: int
+    repository: "Repository"
+    created_at: datetime
+    shown: dict[str, Any]
+    """As the App wrote it."""
+
+    @property
+    def head_sha(self) -> str:
+        return str(self.shown["head_sha"])
 
 
 @dataclass
@@ -112,6 +152,10 @@ class Repository:
     roles: dict[str, Role] = field(default_factory=dict)
     former_names: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    commits: set[str] = field(default_factory=set)
+    """The SHAs that its pull requests ever had at their head."""
+    deployments: dict[int, Deployment] = field(default_factory=dict)
+    check_runs: dict[int, CheckRun] = field(default_factory=dict)
 
     @property
     def full_name(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from demo import github_payloads as payloads
 from demo.github_payloads import Json
-from demo.github_state import Account, App, Comment, Installation, PullRequest, Repository, Review, Thread
+from demo.github_state import Account, App, CheckRun, Comment, Installation, PullRequest, Repository, Review, Thread
 
 Deliver = Callable[[dict[str, str], bytes], object]
 """Takes the headers and the body of a delivery to the App, now or later, once or several times."""
@@ -36,6 +36,14 @@ class Webhooks:
     def of_review(self, pull: PullRequest, review: Review) -> None:
         told = {"review": payloads.review(pull, review), "pull_request": payloads.pull_request_in_list(pull)}
         self.of_repository("pull_request_review", pull.repository, "submitted", review.author, **told)
+
+    def of_check_run(self, run: CheckRun, action: str, sender: Account, **more: object) -> None:
+        told = payloads.check_run(run, self.app)
+        self.of_repository("check_run", run.repository, action, sender, check_run=told, **more)
+
+    def of_check_suite(self, repository: Repository, sha: str, action: str, sender: Account) -> None:
+        told = payloads.check_suite(repository, sha, self.app)
+        self.of_repository("check_suite", repository, action, sender, check_suite=told)
 
     def of_repository(self, event: str, repository: Repository, action: str, sender: Account, **told: object) -> None:
         """Where the App is not installed, or its installation is suspended, nothing is sent."""

@@ -1,5 +1,6 @@
 """The calls to GitHub, against the simulated one."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -226,6 +227,68 @@ class TestCalls:
         assert (comment.id, comment.body) == (comment_id, "Ready")
         assert (comment.author.login, comment.author.is_bot) == (github.app().login, True)
         assert comment.app_slug == github.app().slug == "greenroom"
+
+    def test_fold_a_comment_away(self, simulated: SimulatedGitHub, installed: Installation) -> None:
+        thread = simulated.open_issue(REPO, "bob")
+        comment_id = installed.create_comment(REPO, 1, "Ready")
+
+        installed.minimize_comment(REPO, comment_id)
+
+        assert [comment.minimized for comment in thread.comments] == ["OUTDATED"]
+
+    def test_label_beside_other_labels(self, simulated: SimulatedGitHub, installed: Installation) -> None:
+        thread = simulated.open_issue(REPO, "bob")
+        simulated.label(REPO, 1, "bug")
+
+        installed.add_labels(REPO, 1, ["env:active", "bug"])
+        assert thread.labels == ["bug", "env:active"]
+
+        installed.remove_label(REPO, 1, "env:active")
+        installed.remove_label(REPO, 1, "env:active")
+        assert thread.labels == ["bug"]
+
+    def test_make_change_and_find_a_check_run(self, simulated: SimulatedGitHub, installed: Installation) -> None:
+        sha = simulated.open_pull_request(REPO, "alice").head_sha
+        content = {"name": "Greenroom", "head_sha": sha, "external_id": "pr-1", "status": "queued"}
+
+        run_id = installed.create_check_run(REPO, content)
+        installed.update_check_run(REPO, run_id, {"status": "completed", "conclusion": "success"})
+
+        (run,) = simulated.check_runs(REPO, sha)
+        assert (run.id, run.shown["conclusion"]) == (run_id, "success")
+        (found,) = installed.check_runs(REPO, sha, "Greenroom")
+        assert (found.id, found.head_sha, found.external_id) == (run_id, sha, "pr-1")
+        assert list(installed.check_runs(REPO, sha, "Another")) == []
+
+    def test_make_a_deployment_and_say_its_state(self, simulated: SimulatedGitHub, installed: Installation) -> None:
+        sha = simulated.open_pull_request(REPO, "alice").head_sha
+
+        made = installed.create_deployment(REPO, sha, "greenroom:pr-1", "review", "core1")
+        other = installed.create_deployment(REPO, sha, "greenroom:pr-2", "review", "core2")
+        installed.create_deployment_status(REPO, other, "success", "core2 is ready", "https://greenroom.test/2")
+        installed.create_deployment_status(REPO, made, "success", "core1 is ready", "https://greenroom.test/1")
+
+        (deployment,) = simulated.deployments(REPO, "greenroom:pr-1")
+        assert deployment.asked["transient_environment"] is True
+        assert deployment.asked["production_environment"] is False
+        assert [status.environment_url for status in deployment.statuses] == ["https://greenroom.test/1"]
+        (found,) = installed.deployments(REPO, sha, "greenroom:pr-1", "review")
+        assert (found.id, found.sha) == (made, sha)
+        (another,) = simulated.deployments(REPO, "greenroom:pr-2")
+        assert another.state == "success", "the two of one environment leave each other alone"
+
+    def test_delete_a_deployment_that_is_over(self, simulated: SimulatedGitHub, installed: Installation) -> None:
+        sha = simulated.open_pull_request(REPO, "alice").head_sha
+        made, _other = (installed.create_deployment(REPO, sha, task, "review", "x") for task in ("one", "two"))
+        installed.create_deployment_status(REPO, made, "success", "ready")
+        with pytest.raises(Invalid):
+            installed.delete_deployment(REPO, made)
+
+        installed.create_deployment_status(REPO, made, "inactive", "over")
+        installed.delete_deployment(REPO, made)
+        installed.delete_deployment(REPO, made)
+
+        assert simulated.deployments(REPO, "one") == []
 
     def test_react_once_however_often_asked(self, simulated: SimulatedGitHub, installed: Installation) -> None:
         number = simulated.open_pull_request(REPO, "alice").number
@@ -635,6 +698,55 @@ class TestRateLimits:
         self.wait_for(installed)
 
         assert list(tokens.paused.values()) == [NOON + timedelta(seconds=17)]
+
+
+class TestGraphQL:
+    """GitHub tells what it refuses with status 200 there."""
+
+    @pytest.mark.parametrize(
+        ("kind", "error"),
+        [("NOT_FOUND", NotFound), ("FORBIDDEN", Forbidden), ("RATE_LIMITED", RateLimited), (None, Invalid)],
+    )
+    def test_refusals_are_those_of_rest(
+        self, simulated: SimulatedGitHub, installed: Installation, kind: str | None, error: type[GitHubError]
+    ) -> None:
+        simulated.open_issue(REPO, "bob")
+        comment_id = installed.create_comment(REPO, 1, "Ready")
+        simulated.fail("POST", "/graphql", 200, body=json.dumps({"errors": [{"type": kind, "message": "No"}]}))
+
+        with pytest.raises(error, match="No"):
+            installed.minimize_comment(REPO, comment_id)
+
+    def test_a_limit_pauses_the_installation(
+        self, simulated: SimulatedGitHub, installed: Installation, tokens: Tokens, clock: Clock
+    ) -> None:
+        simulated.open_issue(REPO, "bob")
+        comment_id = installed.create_comment(REPO, 1, "Ready")
+        limited = {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
+        simulated.fail("POST", "/graphql", 200, body=json.dumps(limited))
+
+        with pytest.raises(RateLimited):
+            installed.minimize_comment(REPO, comment_id)
+
+        assert list(tokens.paused.values()) == [NOON + timedelta(seconds=60)]
+
+    def test_is_beside_the_rest_api_of_an_enterprise_server(self) -> None:
+        asked: list[str] = []
+        account = {"id": 1, "login": "greenroom[bot]", "type": "Bot"}
+        at = "2026-11-21T13:00:00Z"
+        comment = {"id": 1, "body": "", "user": account, "html_url": "", "created_at": at, "updated_at": at}
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.path)
+            told = {"token": "t", "expires_at": at, **comment}
+            return httpx.Response(201 if request.url.path.endswith("access_tokens") else 200, json=told)
+
+        transport = httpx.MockTransport(answer)
+        credentials = AppCredentials("4711", generated_key())
+        github = GitHub("https://ghes.test/api/v3", lambda: credentials, Tokens(), Clock(), transport=transport)
+        github.installation(1).minimize_comment(REPO, 1)
+
+        assert asked[-1] == "/api/graphql"
 
 
 class TestBrokenAnswers:
