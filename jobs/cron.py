@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot.context import Context
-from storage import assignments, deliveries, environments, schedules, tasks
+from storage import assignments, deliveries, environments, locks, schedules, tasks
 from storage.database import StoreUnavailable
 from storage.queue import QueueName, enqueue, ring
 from storage.schedules import SCHEDULE
@@ -35,6 +35,8 @@ def tick(context: Context, process: str) -> bool:
         _enqueue_recurring(session, now)
         if assignments.any_past_due(session, now=now) or environments.waited_for(session):
             _enqueue(session, "sweep", now)
+        if locks.any_past_due(session, now=now):
+            _enqueue(session, "end_leases", now, queue=QueueName.CRITICAL)  # somebody may wait for it with a request
     return True
 
 
@@ -54,8 +56,8 @@ def _enqueue_recurring(session: Session, now: datetime) -> None:
             _enqueue(session, recurring.kind, now)
 
 
-def _enqueue(session: Session, kind: str, now: datetime) -> None:
-    enqueue(session, kind, queue=QueueName.BATCH, now=now, serial_key=kind, once_key=kind)
+def _enqueue(session: Session, kind: str, now: datetime, *, queue: QueueName = QueueName.BATCH) -> None:
+    enqueue(session, kind, queue=queue, now=now, serial_key=kind, once_key=kind)
 
 
 def keep_time(context: Context) -> None:

@@ -6,16 +6,17 @@ from datetime import timedelta
 
 import structlog
 
+from jobs.locks import end_leases
 from jobs.workshop import Workshop
 from operations import environments as life
 from operations import waiting
 from operations.end import offer, replenish_soon
 from operations.expire import expire_past_due
-from storage import deliveries, environments, pools, tasks
+from storage import deliveries, environments, locks, pools, tasks
 from storage.tasks import Task
 
 BATCH = 100
-KEPT = timedelta(days=7)  # finished tasks and deliveries (contract section 9)
+KEPT = timedelta(days=7)  # what has ended: tasks, deliveries, lock tickets (contract section 9)
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,7 @@ def sweep(shop: Workshop, task: Task) -> None:
             log.info("expired", assignments=expired)
         if expired < BATCH:
             break
+    end_leases(shop, task)
     now = shop.clock()
     with shop.step(task) as session:
         waiting.give_up_overdue(session, now=now)
@@ -47,9 +49,9 @@ def monitor(shop: Workshop, task: Task) -> None:
 
 
 def clean(shop: Workshop, task: Task) -> None:
-    """Tasks and deliveries that ended more than seven days ago are gone."""
+    """Tasks, deliveries and lock tickets that ended more than seven days ago are gone."""
     before = shop.clock() - KEPT
-    for remove in (tasks.remove_finished, deliveries.remove_finished):
+    for remove in (tasks.remove_finished, deliveries.remove_finished, locks.remove_released):
         while True:
             with shop.step(task) as session:
                 removed = remove(session, before=before)

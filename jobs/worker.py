@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
-from jobs import comments, deliveries, provision, replenish, serve, sweep
+from jobs import comments, deliveries, locks, provision, replenish, serve, sweep
 from jobs.workshop import Later, Workshop
 from operations.errors import OperationError
 from providers.provider import ProviderError
@@ -32,6 +32,7 @@ TASKS: Mapping[str, Job] = {
     "serve": serve.serve,
     "provision": provision.provision,
     "replenish": replenish.replenish,
+    "end_leases": locks.end_leases,
     "monitor": sweep.monitor,
     "sweep": sweep.sweep,
     "clean": sweep.clean,

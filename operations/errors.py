@@ -10,6 +10,7 @@ OperationError
 ├── EnvironmentNotFound    ├── EnvironmentExists ├── EnvironmentLocked
 ├── InvalidEnvironmentNames                      ├── FrontdoorUnavailable
 ├── TokenNotFound          ├── UsernameRegistered└── ArtifactsUnavailable
+├── LockNotFound           ├── LockAlreadyHeld   ├── NotLockHolder   ├── LockWaitTimeout
 └── InstallationNotFound
 """
 
@@ -178,6 +179,44 @@ class TokenNotFound(OperationError):
 
     def __init__(self) -> None:
         super().__init__("Token not found")
+
+
+class LockNotFound(OperationError):
+    """No live ticket; the published pages say it differently where one waits and where one unlocks."""
+
+    code = "LOCK_NOT_FOUND"
+
+    def __init__(self, message: str = "Lock not found") -> None:
+        super().__init__(message)
+
+
+class LockAlreadyHeld(OperationError):
+    code = "LOCK_ALREADY_HELD"
+
+    def __init__(self, ticket: str, status: str) -> None:
+        super().__init__("You already hold or wait for this lock", ticketId=ticket, status=status)
+
+
+class NotLockHolder(OperationError):
+    code = "NOT_LOCK_HOLDER"
+
+    def __init__(self) -> None:
+        super().__init__("Forbidden - This lock ticket belongs to another requester")
+
+
+class LockWaitTimeout(OperationError):
+    """Normal, never logged as an error: the ticket keeps its place, and its owner may go on waiting."""
+
+    code = "LOCK_WAIT_TIMEOUT"
+
+    def __init__(self, number: int, position: int, estimated_wait_seconds: int, patience: float) -> None:
+        super().__init__(
+            "Timeout waiting for lock acquisition",
+            queuePosition=position,
+            estimatedWaitSeconds=estimated_wait_seconds,
+        )
+        self.number = number  # of the ticket that waits
+        self.patience = patience  # seconds that its owner would wait before hearing this
 
 
 class InstanceNotFound(OperationError):

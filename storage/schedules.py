@@ -39,7 +39,9 @@ MONITOR = "global-pool-monitor"
 SCHEDULE: Mapping[str, Recurring] = {
     MONITOR: Recurring("monitor", "*/30 * * * *", "Global pool monitoring job that monitors all active pools"),
     "sweep": Recurring("sweep", "* * * * *", "Ends what is past due and repairs what was missed"),
-    "clean": Recurring("clean", "17 * * * *", "Removes tasks and deliveries that ended more than seven days ago"),
+    "clean": Recurring(
+        "clean", "17 * * * *", "Removes what ended more than seven days ago: tasks, deliveries, lock tickets"
+    ),
 }
 
 

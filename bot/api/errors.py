@@ -20,10 +20,11 @@ from typing import Any
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from operations.errors import EnvironmentInUse, OperationError, PoolExhausted, RunInProgress
+from operations.errors import EnvironmentInUse, LockWaitTimeout, OperationError, PoolExhausted, RunInProgress
 from storage.tokens import Role
 
 RUN_TAKES_SECONDS = 30
+WAIT_AGAIN_SECONDS = 1
 STORE_RETURNS_SECONDS = 5
 
 STATUS: Mapping[str, HTTPStatus] = {
@@ -39,12 +40,14 @@ STATUS: Mapping[str, HTTPStatus] = {
     "VALIDATION_FAILED": HTTPStatus.BAD_REQUEST,
     "TOKEN_EXPIRED": HTTPStatus.UNAUTHORIZED,
     "UNAUTHENTICATED": HTTPStatus.UNAUTHORIZED,
+    "NOT_LOCK_HOLDER": HTTPStatus.FORBIDDEN,
     "NOT_SANDBOX_OWNER": HTTPStatus.FORBIDDEN,
     "ROLE_REQUIRED": HTTPStatus.FORBIDDEN,
     "ASSIGNMENT_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "ENVIRONMENT_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "INSTALLATION_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "INSTANCE_NOT_FOUND": HTTPStatus.NOT_FOUND,
+    "LOCK_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "NO_POOL_MATCH": HTTPStatus.NOT_FOUND,
     "ORG_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "POOL_NOT_FOUND": HTTPStatus.NOT_FOUND,
@@ -52,12 +55,14 @@ STATUS: Mapping[str, HTTPStatus] = {
     "ROUTE_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "TOKEN_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "RULE_NOT_FOUND": HTTPStatus.NOT_FOUND,
+    "LOCK_WAIT_TIMEOUT": HTTPStatus.REQUEST_TIMEOUT,
     "METHOD_NOT_ALLOWED": HTTPStatus.METHOD_NOT_ALLOWED,
     "AMBIGUOUS_ASSIGNMENT": HTTPStatus.CONFLICT,
     "ASSIGNMENT_EXPIRED": HTTPStatus.CONFLICT,
     "ENVIRONMENT_EXISTS": HTTPStatus.CONFLICT,
     "ENVIRONMENT_IN_USE": HTTPStatus.CONFLICT,
     "ENVIRONMENT_LOCKED": HTTPStatus.CONFLICT,
+    "LOCK_ALREADY_HELD": HTTPStatus.CONFLICT,
     "POOL_EXHAUSTED": HTTPStatus.CONFLICT,
     "POOL_EXISTS": HTTPStatus.CONFLICT,
     "RULE_EXISTS": HTTPStatus.CONFLICT,
@@ -192,6 +197,8 @@ def headers_of(refused: OperationError, *, now: datetime) -> dict[str, str]:
             return {"Retry-After": str(refused.retry_after)}
         case EnvironmentInUse():
             return {"Retry-After": str(max(1, ceil((refused.until - now).total_seconds())))}
+        case LockWaitTimeout():
+            return {"Retry-After": str(WAIT_AGAIN_SECONDS)}
         case RunInProgress():
             return {"Retry-After": str(RUN_TAKES_SECONDS)}
     return {}

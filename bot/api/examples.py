@@ -156,7 +156,34 @@ ORG = {
     "createdAt": NOON,
 }
 
+TICKET = "1705329000000-42-7f9c0c1e-5a3e-4f6a-9d0f-1d2b3c4d5e6f"
+NAMED_LOCK = {
+    "id": "3b6f1f0a-7c1d-4a52-9a67-3a1a5c0f8e21",
+    "resource": "deploy",
+    "ticketId": TICKET,
+    "status": "queued",
+    "queuePosition": 1,
+    "leaseStart": None,
+    "leaseDurationSeconds": 600,
+    "createdAt": NOON,
+    "updatedAt": NOON,
+    "leaseEnd": None,
+    "fence": None,
+    "reasonCode": None,
+}
+ACQUIRED_LOCK = {
+    **NAMED_LOCK,
+    "status": "acquired",
+    "queuePosition": 0,
+    "leaseStart": NOON,
+    "leaseEnd": "2025-01-01T12:10:00Z",
+    "fence": 7,
+}
+
 PARAMETERS: Mapping[str, Any] = {
+    "repository": REPOSITORY,
+    "resource": "deploy",
+    "ticketId": TICKET,
     "username": ORG["username"],
     "repositoryIdentifier": REPOSITORY,
     "poolTag": "core_dev",
@@ -188,6 +215,9 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "POST /sfp/api/review/environments/acquire": {**KEY, "duration": 30, "usedBy": "ci-pipeline-123"},
     "POST /sfp/api/review/environments/release": KEY,
+    "POST /sfp/api/locks": {"repository": REPOSITORY, "resource": "deploy", "leaseDurationSeconds": 600},
+    "POST /sfp/api/locks/{repository}/{resource}/{ticketId}/wait": {"timeoutSeconds": 25},
+    "POST /sfp/api/locks/{repository}/{resource}/{ticketId}/renew": {"leaseDurationSeconds": 600},
     "POST /sfp/api/pools/configs": NEW_POOL,
     "PATCH /sfp/api/pools/configs/{poolTag}": {**SETTINGS, "sandboxDefinition": {}, "additionalConfig": {}},
     "POST /sfp/api/pools/cleanup-zombies": {"devHubUsername": "devhub_main_org", "dryRun": True},
@@ -229,6 +259,13 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 ANSWERS: Mapping[str, Any] = {
     "GET /sfp/api": {"status": "ok", "version": "0.1.0", "timestamp": NOON},
     "GET /sfp/api/ping": {"status": "ok", "message": "pong"},
+    "POST /sfp/api/locks": NAMED_LOCK,
+    "GET /sfp/api/locks/{repository}/{resource}": [ACQUIRED_LOCK],
+    "GET /sfp/api/locks/{repository}/{resource}/{ticketId}": NAMED_LOCK,
+    "POST /sfp/api/locks/{repository}/{resource}/{ticketId}/acquire": ACQUIRED_LOCK,
+    "POST /sfp/api/locks/{repository}/{resource}/{ticketId}/wait": ACQUIRED_LOCK,
+    "POST /sfp/api/locks/{repository}/{resource}/{ticketId}/renew": ACQUIRED_LOCK,
+    "DELETE /sfp/api/locks/{repository}/{resource}/{ticketId}": {"message": "Lock released successfully"},
     "POST /sfp/api/review/environments/assign": {
         "status": "environment_assigned",
         "message": "Review environment successfully assigned from pool core_dev",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.api import (
     health,
     instances,
+    locks,
     monitoring,
     orgs,
     pools,
@@ -27,6 +28,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *sandboxes.routes.operations,
     *upkeep.routes.operations,
     *rules.routes.operations,
+    *locks.routes.operations,
     *tokens.routes.operations,
     *users.routes.operations,
     *repository.routes.operations,

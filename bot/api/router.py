@@ -23,7 +23,8 @@ from bot.rates import Turnstile
 from bot.web_github import WebGitHub
 from operations import expire
 from operations.errors import OperationError
-from storage import assignments
+from operations.hand_over import end_past_due_leases
+from storage import assignments, locks
 from storage.tokens import Role
 
 PREFIX = "/sfp/api"
@@ -162,6 +163,7 @@ class Api:
             with self._context.database.reading() as session:
                 caller = authenticate(session, self._context, request.headers.get("Authorization", ""), now=now)
                 past_due = assignments.any_past_due(session, now=now)
+                leases_ended = locks.any_past_due(session, now=now)
         except Unauthenticated:
             self._turnstile.pass_address(request.remote_addr)
             raise
@@ -170,6 +172,9 @@ class Api:
         while past_due:
             with self._context.database.transaction() as session:
                 past_due = expire.expire_past_due(session, now=now, limit=EXPIRED_AT_ONCE) == EXPIRED_AT_ONCE
+        while leases_ended:
+            with self._context.database.transaction() as session:
+                leases_ended = end_past_due_leases(session, now=now, limit=EXPIRED_AT_ONCE) == EXPIRED_AT_ONCE
         return caller
 
 

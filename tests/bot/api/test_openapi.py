@@ -58,6 +58,14 @@ PUT    /review/pools/assign/{id}                                application owne
 DELETE /review/pools/assign/{id}                                application owner
 POST   /review/pools/assign/match                               member application owner
 
+POST   /locks                                                   application owner
+GET    /locks/{repository}/{resource}                           application owner
+GET    /locks/{repository}/{resource}/{ticketId}                application owner
+DELETE /locks/{repository}/{resource}/{ticketId}                application owner
+POST   /locks/{repository}/{resource}/{ticketId}/acquire        application owner
+POST   /locks/{repository}/{resource}/{ticketId}/wait           application owner
+POST   /locks/{repository}/{resource}/{ticketId}/renew          application owner
+
 GET    /
 GET    /ping
 GET    /application-tokens                                      owner

@@ -1,0 +1,86 @@
+"""Hand over: a lock that nobody holds goes to whoever has waited longest; a lease that has run out ends first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from operations import notify
+from operations.expire import SWEEP
+from storage import audit, locks
+from storage.assignments import Holder
+from storage.audit import Actor
+from storage.locks import Lock, LockStatus, Resource
+
+
+class LockEnd(StrEnum):
+    """Why a ticket is over; stable, for programs."""
+
+    UNLOCKED = "unlocked"
+    CANCELLED = "cancelled"  # it had only waited
+    LEASE_ENDED = "lease_ended"
+    FORCED = "forced"
+    CLOSED = "closed"  # its pull request or issue
+    RESOURCE_GONE = "resource_gone"
+
+
+def hand_over(session: Session, resource: Resource, *, now: datetime) -> Lock | None:
+    """Who holds the lock now: who held it before, if the lease still runs, else the first in line, from now on.
+
+    The caller holds the resource's queue. Places in line go by number and never by time, so that a clock that
+    steps can end a lease early or late, but lets nobody overtake (contract 4.3).
+    """
+    holder = locks.holder(session, resource)
+    if holder is not None and holder.expires_at is not None and holder.expires_at > now:
+        return holder
+    if holder is not None:
+        end_ticket(session, holder, LockEnd.LEASE_ENDED, SWEEP, now=now)
+    first = locks.first_queued(session, resource)
+    if first is not None:
+        _acquire(session, first, now=now)
+    return first
+
+
+def end_ticket(session: Session, lock: Lock, reason: LockEnd, actor: Actor, *, now: datetime) -> None:
+    """The ticket is over. Only whoever holds the resource's queue ends one, and then hands over."""
+    lock.status = LockStatus.RELEASED
+    lock.released_at = lock.updated_at = now
+    lock.end_reason = reason
+    session.flush()
+    _record(session, "lock.released", lock, actor, now=now, reason_code=reason)
+
+
+def _acquire(session: Session, lock: Lock, *, now: datetime) -> None:
+    lock.status = LockStatus.ACQUIRED
+    lock.fence = locks.next_fence(session, lock.of)
+    lock.acquired_at = lock.updated_at = now
+    lock.expires_at = now + timedelta(seconds=lock.lease_seconds)
+    session.flush()
+    requester = Actor(lock.requested_by, token_id=lock.requester_id)
+    _record(session, "lock.acquired", lock, requester, now=now, duration_seconds=lock.lease_seconds, reason=lock.reason)
+
+
+def _record(session: Session, action: str, lock: Lock, actor: Actor, *, now: datetime, **details: object) -> None:
+    """The audit row, whose subject is what is locked, and everybody who shows the lock or waits for it is told."""
+    audit.record(session, action, lock.of.name, actor, now=now, repository_id=lock.repository_id, kind=lock.of.kind,
+                 ticket_id=lock.ticket, fence=lock.fence, requested_by=lock.requested_by, **details)  # fmt: skip
+    tell(session, lock, now=now)
+
+
+def tell(session: Session, lock: Lock, *, now: datetime) -> None:
+    """Who waits with this ticket looks again, and the threads of everybody in the line show their places anew."""
+    locks.changed(session, lock)
+    for shown in [lock, *locks.live_of_threads(session, lock.of)]:
+        if shown.holder_type is not None and shown.holder_id is not None:
+            notify.thread_of(session, Holder(shown.repository_id, shown.holder_type, shown.holder_id), now=now)
+
+
+def end_past_due_leases(session: Session, *, now: datetime, limit: int = 100) -> int:
+    """Up to `limit` locks whose lease has run out are the next one's; says how many (contract 4.5)."""
+    due = locks.past_due(session, now=now, limit=limit)
+    for resource in due:
+        locks.hold_queue(session, resource)
+        hand_over(session, resource, now=now)
+    return len(due)
