@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from operations import notify
+from operations.emit import emit_assignment, emit_instance
 from operations.end import EndReason, end
 from operations.errors import PoolExhausted, PoolNotFound
+from operations.events import EventType
 from operations.exhausted import exhausted
 from operations.expire import expire, is_past_due
 from operations.match import match
@@ -118,6 +120,7 @@ def grant(
         environment=environment.name,
         fence=environment.fence,
     )
+    emit_assignment(session, EventType.ASSIGNMENT_CREATED, assignment, now=now)
     notify.thread_of(session, assignment.holder, now=now)
     return Assigned(assignment, environment, pool, is_reused=False)
 
@@ -188,6 +191,7 @@ def _claim_with_credentials(session: Session, pool: Pool, actor: Actor, *, now: 
         session.flush()
         audit.record(session, "environment.failed", environment.id, actor, now=now, environment=environment.name,
                      fence=environment.fence, error=environment.last_error)  # fmt: skip
+        emit_instance(session, EventType.INSTANCE_ERROR, environment, now=now, reason=environment.last_error)
     return None
 
 

@@ -8,10 +8,13 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from operations import notify
+from operations.emit import emit_assignment, emit_instance
+from operations.events import EventType
 from storage import audit, environments, pools, queue, tickets
 from storage.assignments import Assignment, AssignmentStatus
 from storage.audit import Actor
 from storage.environments import Environment, EnvironmentState
+from storage.pools import Pool, Strategy
 from storage.queue import QueueName
 
 
@@ -68,12 +71,24 @@ def end(
         reason=reason,
         returned=returned,
     )
+    _tell(session, assignment, environment, pool, returned=returned, now=now)
     offer(session, pool.id, now=now)
     if not returned:
         spared_until = None if tickets.anybody_waits(session, pool.id) else environment.reattach_until
         replenish_soon(session, pool.id, now=now, run_at=spared_until)
     notify.thread_of(session, assignment.holder, now=now)
     return environment
+
+
+def _tell(
+    session: Session, assignment: Assignment, environment: Environment, pool: Pool, *, returned: bool, now: datetime
+) -> None:
+    ended = EventType.ASSIGNMENT_RELEASED if returned else EventType.ASSIGNMENT_EXPIRED
+    emit_assignment(session, ended, assignment, now=now, reason=assignment.end_reason)
+    if returned:
+        emit_instance(session, EventType.INSTANCE_AVAILABLE, environment, now=now)
+    elif pool.strategy == Strategy.NOTIFY_ONLY:  # a person decides what becomes of it
+        emit_instance(session, EventType.INSTANCE_FLAGGED, environment, now=now)
 
 
 def offer(session: Session, pool_id: str, *, now: datetime) -> None:

@@ -8,12 +8,21 @@ from statistics import median
 
 from sqlalchemy.orm import Session
 
+from operations.emit import emit_instance
 from operations.end import offer, replenish_soon
+from operations.events import EventType
 from operations.expire import SWEEP
 from storage import audit, environments, pools, queue
 from storage.environments import IN_MOTION, Environment, EnvironmentState
 from storage.queue import QueueName
 
+# What webhooks hear of it.
+TOLD = {
+    "environment.available": EventType.INSTANCE_AVAILABLE,
+    "environment.failed": EventType.INSTANCE_ERROR,
+    "environment.flagged": EventType.INSTANCE_FLAGGED,
+    "environment.archived": EventType.INSTANCE_DELETED,
+}
 ENOUGH_CREATIONS = 5  # before the measured time replaces the configured one (contract P2)
 
 
@@ -149,6 +158,8 @@ def _change(
     session.flush()
     audit.record(session, action, environment.id, SWEEP, now=now, environment=environment.name,
                  fence=environment.fence, **details)  # fmt: skip
+    if action in TOLD:
+        emit_instance(session, TOLD[action], environment, now=now, reason=details.get("error"))
 
 
 def _forget_holder(environment: Environment) -> None:

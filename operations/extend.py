@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from operations import notify
+from operations.emit import emit_assignment
+from operations.events import EventType
 from operations.times import iso_or_none
 from storage import audit, pools
 from storage.assignments import Assignment
@@ -62,6 +64,7 @@ def extend(
         previous=iso_or_none(previous),
         expires=iso_or_none(assignment.expires_at),
     )
+    emit_assignment(session, EventType.ASSIGNMENT_EXTENDED, assignment, now=now, previous_expires_at=previous)
     notify.thread_of(session, assignment.holder, now=now)
     return Extended(assignment, previous, added)
 

@@ -12,6 +12,8 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from operations import environments as life
+from operations.emit import emit_instance
+from operations.events import EventType
 from operations.expire import SWEEP
 from storage import audit, environments, pools
 from storage.environments import Environment, EnvironmentState
@@ -154,6 +156,8 @@ def _expire(session: Session, environment: Environment, *, now: datetime) -> Non
     session.flush()
     audit.record(session, "environment.expired", environment.id, SWEEP, now=now,
                  environment=environment.name, fence=environment.fence)  # fmt: skip
+    if pools.get(session, environment.pool_id).strategy == Strategy.NOTIFY_ONLY:
+        emit_instance(session, EventType.INSTANCE_FLAGGED, environment, now=now)
 
 
 def fill(session: Session, pool: Pool, *, now: datetime) -> Filled:
@@ -220,4 +224,3 @@ def _spared(session: Session, pool: Pool, environment: Environment, *, now: date
     counts = pools.counts(session, [pool.id])[pool.id]
     short = pool.min_available - counts.available - counts.provisioning
     return counts.waiting == 0 and short <= pool.max_total - counts.total
-

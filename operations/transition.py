@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from operations import notify
 from operations.assign import metadata_of, take_ticket
+from operations.emit import emit_assignment
 from operations.errors import SameAssignment, TargetAlreadyAssigned
+from operations.events import EventType
 from operations.expire import expire, is_past_due
 from storage import assignments, audit
 from storage.assignments import Assignment, Holder
@@ -47,6 +49,7 @@ def transition(
         source=str(source),
         target=str(target),
     )
+    emit_assignment(session, EventType.ASSIGNMENT_TRANSITIONED, assignment, now=now, previous_assignment=str(source))
     notify.thread_of(session, source, now=now)
     notify.thread_of(session, target, now=now)
     return assignment

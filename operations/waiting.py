@@ -8,10 +8,13 @@ from sqlalchemy.orm import Session
 
 from operations import notify
 from operations.assign import Assigned, Wish, grant, resolve
+from operations.emit import emit
 from operations.end import replenish_soon, serve_soon
 from operations.errors import PoolExhausted, PoolNotFound
+from operations.events import EventType, of_pool, of_ticket
 from storage import audit, environments, pools, tickets
 from storage.audit import Actor
+from storage.pools import Pool
 from storage.tickets import Ticket, TicketState
 
 
@@ -55,11 +58,22 @@ def join(
     session.flush()
     audit.record(session, "ticket.joined", str(ticket.id), actor, now=now, repository_id=ticket.repository_id,
                  holder=str(ticket.holder), pool=pool.tag)  # fmt: skip
+    _tell(session, ticket, pool, now=now)
     serve_soon(session, pool.id, now=now)
     replenish_soon(session, pool.id, now=now)
     notify.thread_of(session, ticket.holder, now=now)
     show_positions(session, pool.id, now=now, after=ticket)
     return ticket
+
+
+def _tell(session: Session, ticket: Ticket, pool: Pool, *, now: datetime) -> None:
+    """The pool is exhausted from the first on who waits while nothing is available (contract 11.1)."""
+    position = tickets.position(session, ticket)
+    emit(session, EventType.ASSIGNMENT_QUEUED, lambda: of_ticket(session, ticket, pool, position), now=now,
+         repository_id=ticket.repository_id)  # fmt: skip
+    if tickets.number_waiting(session, pool.id) == 1 and not environments.any_available(session, pool.id):
+        emit(session, EventType.POOL_EXHAUSTED, lambda: of_pool(session, pool), now=now,
+             repository_id=pool.repository_id)  # fmt: skip
 
 
 def leave(session: Session, ticket: Ticket, reason: str, *, now: datetime) -> None:

@@ -37,6 +37,7 @@ class QueueName(StrEnum):
     CRITICAL = "critical"  # what somebody waits for on a pull request
     NORMAL = "normal"  # providers
     BATCH = "batch"  # sweeps and replenishing
+    OUTGOING = "outgoing"  # webhooks of others, whose slowness must keep nothing else
 
 
 def enqueue(

@@ -11,7 +11,9 @@ from storage import (
     dedicated,
     deliveries,
     environments,
+    events,
     installations,
+    key_values,
     locks,
     orgs,
     pools,
@@ -24,13 +26,14 @@ from storage import (
     tickets,
     tokens,
     users,
+    webhooks,
 )
 from storage.database import Base
 
 __all__ = [
-    "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated", "deliveries",
-    "environments", "installations", "locks", "metadata", "orgs", "pools", "releases", "repositories", "rules",
-    "schedules", "tasks", "threads", "tickets", "tokens", "users",
+    "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated",
+    "deliveries", "environments", "events", "installations", "key_values", "locks", "metadata", "orgs", "pools",
+    "releases", "repositories", "rules", "schedules", "tasks", "threads", "tickets", "tokens", "users", "webhooks",
 ]  # fmt: skip
 
 metadata = Base.metadata
