@@ -204,8 +204,12 @@ class GitHub:
         credentials = self._configured()
         if credentials.app_id not in self._apps:
             answer = self._send(CALLS["app"], "/app", self._app_jwt(credentials))
-            self._apps[credentials.app_id] = _read(CALLS["app"], answer, App.read)
+            self._apps[credentials.app_id] = read_answer(CALLS["app"], answer, App.read)
         return self._apps[credentials.app_id]
+
+    def as_app(self, call: Call, path: str, **content: Any) -> httpx.Response:
+        """The answer to a call as the App itself, which needs no installation."""
+        return self._send(call, path, self._app_jwt(self._configured()), **content)
 
     def send(self, installation_id: int, call: Call, path: str, **content: Any) -> httpx.Response:
         """The answer to a call as this installation; one refused with 401 is made again, once, with a fresh token."""
@@ -243,8 +247,7 @@ class GitHub:
 
     def _mint(self, installation_id: int) -> Token:
         call = CALLS["access_token"]
-        path = call.path.format(installation_id=installation_id)
-        return _read(call, self._send(call, path, self._app_jwt(self._configured())), Token.read)
+        return read_answer(call, self.as_app(call, call.path.format(installation_id=installation_id)), Token.read)
 
     def _configured(self) -> AppCredentials:
         credentials = self._credentials()
@@ -402,7 +405,7 @@ class Installation:
         return self._github.send(self._id, CALLS[name], path, json=json, params=params)
 
     def _read(self, name: str, read: Callable[[Any], Facts], json: Any = None, **values: object) -> Facts:
-        return _read(CALLS[name], self._send(name, json=json, **values), read)
+        return read_answer(CALLS[name], self._send(name, json=json, **values), read)
 
     def _pages(
         self, name: str, read: Callable[[Any], tuple[Facts, ...]], params: Mapping[str, str], **values: object
@@ -410,12 +413,13 @@ class Installation:
         page, more = 1, True
         while more:
             answer = self._send(name, params={**params, "per_page": 100, "page": page}, **values)
-            yield from _read(CALLS[name], answer, read)
+            yield from read_answer(CALLS[name], answer, read)
             # Its address is not followed: the token goes to the configured API and nowhere else.
             page, more = page + 1, "next" in answer.links
 
 
-def _read(call: Call, answer: httpx.Response, read: Callable[[Any], Facts]) -> Facts:
+def read_answer(call: Call, answer: httpx.Response, read: Callable[[Any], Facts]) -> Facts:
+    """What `read` finds in the answer; raises Unavailable or OutcomeUnknown if that cannot be read."""
     try:
         return read(answer.json())
     except (ValueError, MalformedPayload) as error:

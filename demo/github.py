@@ -89,7 +89,7 @@ class SimulatedGitHub:
         self.admin = self._account("admin")
         makers, bot = self._account("greenroom-makers", "Organization"), self._account(f"{slug}[bot]", "Bot")
         self.app = App(app_id, slug, dict(PERMISSIONS), EVENTS, makers, bot)
-        self.webhooks = Webhooks(self.app, webhook_secret, deliver, self.installations)
+        self.webhooks = Webhooks(self.app, webhook_secret, deliver, self.installations, clock)
         self.wire = Wire(partial(answer, self))
         """The REST API, as a WSGI application."""
 

@@ -12,13 +12,14 @@ from flask import Blueprint, Response, g, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from demo import github_payloads as payloads
-from demo.github_state import Comment, Installation, IssuedToken, PullRequest, Repository, Thread
+from demo.github_state import Attempt, Comment, Installation, IssuedToken, PullRequest, Repository, Thread
 
 if TYPE_CHECKING:
     from demo.github import SimulatedGitHub
 
 GITHUB = "simulated.github"
 LONGEST_BODY = 65536
+DELIVERIES_KEPT = timedelta(days=3)
 STRENGTH = {None: 0, "read": 1, "write": 2, "admin": 3}
 
 Item = TypeVar("Item")
@@ -99,6 +100,38 @@ def narrowed_to(installation: Installation, names: list[str] | None) -> list[Rep
         )
         raise Refused(422, message)
     return found
+
+
+@app_api.get("/app/hook/deliveries")
+def list_deliveries() -> Response:
+    """https://docs.github.com/rest/apps/webhooks#list-deliveries-for-an-app-webhook"""
+    size = min(request.args.get("per_page", 30, int), 100)
+    newest = request.args.get("cursor", len(simulated().webhooks.attempts), lambda cursor: int(cursor[3:]))
+    kept = simulated().clock() - DELIVERIES_KEPT
+    found = [a for a in reversed(simulated().webhooks.attempts) if a.id <= newest and a.delivered_at >= kept]
+    listed = jsonify([payloads.attempt(attempt) for attempt in found[:size]])
+    if len(found) > size:
+        listed.headers["Link"] = f'<{request.base_url}?per_page={size}&cursor=v1_{found[size].id}>; rel="next"'
+    return listed
+
+
+@app_api.get("/app/hook/deliveries/<int:attempt_id>")
+def show_delivery(attempt_id: int) -> payloads.Json:
+    attempt = find_attempt(attempt_id)
+    return {**payloads.attempt(attempt), "request": {"headers": attempt.headers, "payload": attempt.payload}}
+
+
+@app_api.post("/app/hook/deliveries/<int:attempt_id>/attempts")
+def redeliver(attempt_id: int) -> tuple[payloads.Json, int]:
+    simulated().webhooks.redeliver(find_attempt(attempt_id))
+    return {}, 202
+
+
+def find_attempt(attempt_id: int) -> Attempt:
+    for attempt in simulated().webhooks.attempts:
+        if attempt.id == attempt_id:
+            return attempt
+    raise Refused(404, "Not Found")
 
 
 @app_api.get("/repos/<owner>/<name>/installation")

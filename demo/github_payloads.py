@@ -6,6 +6,7 @@ from typing import Any
 from demo.github_state import (
     Account,
     App,
+    Attempt,
     CheckRun,
     Comment,
     Deployment,
@@ -479,4 +480,22 @@ def installation(installation: Installation, app: App) -> Json:
         "single_file_name": None,
         "suspended_by": None,
         "suspended_at": stamp(installation.suspended_at),
+    }
+
+
+def attempt(attempt: Attempt) -> Json:
+    payload = attempt.payload
+    return {
+        "id": attempt.id,
+        "guid": attempt.guid,
+        "delivered_at": stamp(attempt.delivered_at),
+        "redelivery": attempt.redelivery,
+        "duration": 0.03,
+        "status": "OK" if 200 <= attempt.status < 300 else f"Invalid HTTP Response: {attempt.status}",
+        "status_code": attempt.status,
+        "event": attempt.headers["X-GitHub-Event"],
+        "action": payload.get("action"),
+        "installation_id": payload.get("installation", {}).get("id"),
+        "repository_id": payload.get("repository", {}).get("id"),
+        "throttled_at": None,
     }

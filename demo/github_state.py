@@ -1,5 +1,6 @@
 """What the simulated GitHub knows: accounts, repositories, threads and installations."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -192,3 +193,25 @@ class Authorization:
     account: Account
     redirect_uri: str
     code_challenge: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One time that a webhook was delivered, or was not; GitHub remembers it for three days."""
+
+    id: int
+    delivered_at: datetime
+    status: int
+    """What it was answered with; 0 if nobody was reached."""
+    headers: dict[str, str]
+    body: bytes
+    redelivery: bool
+
+    @property
+    def guid(self) -> str:
+        return self.headers["X-GitHub-Delivery"]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        payload: dict[str, Any] = json.loads(self.body)
+        return payload

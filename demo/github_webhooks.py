@@ -5,14 +5,29 @@ import hmac
 import json
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from demo import github_payloads as payloads
 from demo.github_payloads import Json
-from demo.github_state import Account, App, CheckRun, Comment, Installation, PullRequest, Repository, Review, Thread
+from demo.github_state import (
+    Account,
+    App,
+    Attempt,
+    CheckRun,
+    Comment,
+    Installation,
+    PullRequest,
+    Repository,
+    Review,
+    Thread,
+)
 
-Deliver = Callable[[dict[str, str], bytes], object]
-"""Takes the headers and the body of a delivery to the App, now or later, once or several times."""
+Deliver = Callable[[dict[str, str], bytes], int | None]
+"""Takes the headers and the body of a delivery to the App, now or later, once or several times.
+
+Returns the status that it was answered with, 0 if nobody was reached; None if that is not known yet.
+"""
 
 
 @dataclass
@@ -21,6 +36,9 @@ class Webhooks:
     secret: str
     deliver: Deliver
     installations: dict[int, Installation]
+    clock: Callable[[], datetime]
+    attempts: list[Attempt] = field(default_factory=list)
+    """The oldest first."""
 
     def of_thread(self, thread: Thread, action: str, sender: Account, **more: object) -> None:
         if isinstance(thread, PullRequest):
@@ -95,7 +113,17 @@ class Webhooks:
             "X-GitHub-Hook-Installation-Target-Type": "integration",
             "X-Hub-Signature-256": f"sha256={signature}",
         }
-        self.deliver(headers, body)
+        self._attempt(headers, body)
+
+    def redeliver(self, attempt: Attempt) -> None:
+        """The same again, under the same GUID."""
+        self._attempt(attempt.headers, attempt.body, redelivery=True)
+
+    def _attempt(self, headers: dict[str, str], body: bytes, *, redelivery: bool = False) -> None:
+        at = self.clock()
+        status = self.deliver(headers, body)
+        if status is not None:
+            self.attempts.append(Attempt(len(self.attempts) + 1, at, status, headers, body, redelivery))
 
 
 def in_short(repositories: Sequence[Repository]) -> list[Json]:

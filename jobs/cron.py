@@ -40,6 +40,14 @@ def tick(context: Context, process: str) -> bool:
     return True
 
 
+def catch_up(context: Context) -> None:
+    """What is due when a process begins to lead is enqueued: GitHub's world went on while none did."""
+    with context.database.transaction() as session:
+        for recurring in SCHEDULE.values():
+            if recurring.at_start:
+                _enqueue(session, recurring.kind, context.clock())
+
+
 def _ring_for_due_rows(session: Session, now: datetime) -> None:
     """Delayed tasks, rings that Redis lost, and rows of workers that died."""
     for queue in tasks.queues_with_due_work(session, now=now):
@@ -64,12 +72,15 @@ def keep_time(context: Context) -> None:
     """Ticks once a second until SIGTERM or SIGINT; a database that is away is tried again."""
     process = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     told_to_end: list[int] = []
+    leads = False
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: told_to_end.append(number))
     while not told_to_end:
         time.sleep(TICK_SECONDS)
         try:
-            tick(context, process)
+            led, leads = leads, tick(context, process)
+            if leads and not led:
+                catch_up(context)
         except StoreUnavailable:
             log.warning("no tick, the database is away")
     with suppress(StoreUnavailable), context.database.transaction() as session:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
-from jobs import comments, deliveries, locks, provision, replenish, serve, sweep
+from jobs import comments, deliveries, locks, provision, recover, replenish, serve, sweep
 from jobs.workshop import Later, Workshop
 from operations.errors import OperationError
 from providers.provider import ProviderError
@@ -35,6 +35,7 @@ TASKS: Mapping[str, Job] = {
     "end_leases": locks.end_leases,
     "monitor": sweep.monitor,
     "sweep": sweep.sweep,
+    "recover": recover.recover,
     "clean": sweep.clean,
 }
 

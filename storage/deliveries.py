@@ -257,6 +257,12 @@ def any_due(session: Session, *, now: datetime) -> bool:
     )
 
 
+def states(session: Session, guids: Sequence[str]) -> dict[str, str]:
+    """The state of those that are in the inbox."""
+    found = select(Delivery.guid, Delivery.state).where(Delivery.guid.in_(guids))
+    return {guid: state for guid, state in session.execute(found)}
+
+
 def backlog(session: Session) -> int:
     """How many deliveries are acknowledged and not yet worked."""
     return (

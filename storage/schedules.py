@@ -24,6 +24,8 @@ class Recurring:
     kind: str
     pattern: str
     description: str
+    at_start: bool = False
+    """Due as well when a process begins to lead: something may have been missed while none did."""
 
     def last_due(self, now: datetime) -> datetime:
         due: datetime = croniter(self.pattern, now).get_prev(datetime)
@@ -41,6 +43,9 @@ SCHEDULE: Mapping[str, Recurring] = {
     "sweep": Recurring("sweep", "* * * * *", "Ends what is past due and repairs what was missed"),
     "clean": Recurring(
         "clean", "17 * * * *", "Removes what ended more than seven days ago: tasks, deliveries, lock tickets"
+    ),
+    "missed-webhooks": Recurring(
+        "recover", "*/5 * * * *", "Has the webhooks that GitHub could not deliver", at_start=True
     ),
 }
 

@@ -15,6 +15,7 @@ from storage import (
     installations,
     key_values,
     locks,
+    missed,
     orgs,
     pools,
     releases,
@@ -31,8 +32,8 @@ from storage import (
 from storage.database import Base
 
 __all__ = [
-    "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated",
-    "deliveries", "environments", "events", "installations", "key_values", "locks", "metadata", "orgs", "pools",
+    "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated", "deliveries",
+    "environments", "events", "installations", "key_values", "locks", "metadata", "missed", "orgs", "pools",
     "releases", "repositories", "rules", "schedules", "tasks", "threads", "tickets", "tokens", "users", "webhooks",
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The four journeys of README, as a pull request lives them."""
+"""The journeys of README, as a pull request lives them."""
 
 from __future__ import annotations
 

@@ -53,18 +53,21 @@ POOL = {
 
 @dataclass
 class Sink:
-    """Where GitHub's deliveries arrive: handed on at once, or kept for the test to reorder and repeat."""
+    """Where GitHub's deliveries arrive: handed on at once, lost, or kept for the test to reorder and repeat."""
 
     client: Client | None = None
+    cut_off: bool = False
     holding: bool = False
     kept: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
-    def __call__(self, headers: dict[str, str], body: bytes) -> None:
+    def __call__(self, headers: dict[str, str], body: bytes) -> int | None:
+        if self.cut_off:
+            return 0
         if self.holding:
             self.kept.append((headers, body))
-        else:
-            self.post(headers, body)
+            return None
+        return self.post(headers, body)
 
     def post(self, headers: dict[str, str], body: bytes) -> int:
         assert self.client is not None
