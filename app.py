@@ -23,6 +23,7 @@ from bot.settings import BadSettings, Settings
 from bot.version import VERSION
 from bot.web import create_app
 from bot.webhooks import WebhookDoor
+from cli.commands import COMMANDS
 from jobs.cron import keep_time
 from jobs.processes import Processes
 from operations.tokens import create_token
@@ -148,6 +149,10 @@ class Command(click.Group):
 @click.version_option(VERSION, prog_name="greenroom")
 def main() -> None:
     """A review environment for every pull request, out of a pool of ready ones."""
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 @main.command()

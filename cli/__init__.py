@@ -1,0 +1,1 @@
+"""The command line for operators and pipelines: a client of the REST API that needs nothing else of Greenroom."""
