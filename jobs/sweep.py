@@ -12,11 +12,11 @@ from operations import environments as life
 from operations import waiting
 from operations.end import offer, replenish_soon
 from operations.expire import expire_past_due
-from storage import deliveries, environments, locks, pools, tasks
+from storage import deliveries, environments, events, key_values, locks, pools, tasks
 from storage.tasks import Task
 
 BATCH = 100
-KEPT = timedelta(days=7)  # what has ended: tasks, deliveries, lock tickets (contract section 9)
+KEPT = timedelta(days=7)  # what has ended: tasks, deliveries, lock tickets; and events (contract section 9)
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +49,15 @@ def monitor(shop: Workshop, task: Task) -> None:
 
 
 def clean(shop: Workshop, task: Task) -> None:
-    """Tasks, deliveries and lock tickets that ended more than seven days ago are gone."""
-    before = shop.clock() - KEPT
-    for remove in (tasks.remove_finished, deliveries.remove_finished, locks.remove_released):
+    """What ended, or was told, more than seven days ago is gone, and every value that has expired."""
+    now = shop.clock()
+    for remove, before in (
+        (tasks.remove_finished, now - KEPT),
+        (deliveries.remove_finished, now - KEPT),
+        (locks.remove_released, now - KEPT),
+        (events.remove_old, now - KEPT),
+        (key_values.remove_expired, now),
+    ):
         while True:
             with shop.step(task) as session:
                 removed = remove(session, before=before)

@@ -11,6 +11,7 @@ OperationError
 ├── InvalidEnvironmentNames                      ├── FrontdoorUnavailable
 ├── TokenNotFound          ├── UsernameRegistered└── ArtifactsUnavailable
 ├── LockNotFound           ├── LockAlreadyHeld   ├── NotLockHolder   ├── LockWaitTimeout
+├── KeyNotFound            ├── KeyExists         ├── WebhookNotFound
 └── InstallationNotFound
 """
 
@@ -165,6 +166,27 @@ class UsernameRegistered(OperationError):
 
     def __init__(self) -> None:
         super().__init__("Salesforce username already registered")
+
+
+class KeyNotFound(OperationError):
+    code = "KEY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Key not found")
+
+
+class KeyExists(OperationError):
+    code = "KEY_EXISTS"
+
+    def __init__(self) -> None:
+        super().__init__("Key already exists")
+
+
+class WebhookNotFound(OperationError):
+    code = "WEBHOOK_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Webhook not found")
 
 
 class InstallationNotFound(OperationError):

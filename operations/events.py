@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from storage import pools
 from storage.assignments import Assignment
+from storage.dedicated import DedicatedEnvironment
 from storage.environments import Environment
+from storage.locks import Lock, Resource, ResourceKind
 from storage.pools import Pool
 from storage.repositories import Repository
 from storage.tickets import Ticket
@@ -98,14 +100,18 @@ class PoolEvent:
 
 @dataclass(frozen=True)
 class LockEvent:
-    """A lock of an environment (`environmentName`) or of any other `resource`. Who holds it now, or held it."""
+    """A lock, and who has it or had it. `resource` is the name of an environment, if `kind` says so.
+
+    `reason` is the holder's; `endReason` says why it holds it no more.
+    """
 
     repository_identifier: str
+    kind: str
     resource: str
-    environment_name: str | None
     locked_by: str
     reason: str | None
     expires_at: datetime | None
+    end_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,31 @@ def of_pool(session: Session, pool: Pool) -> PoolEvent:
         name_of(session, pool.repository_id), pool.tag, counts.total, pool.max_total, counts.assigned,
         counts.provisioning, counts.waiting,
     )  # fmt: skip
+
+
+def of_lock(session: Session, lock: Lock) -> LockEvent:
+    """The lock as it is now; its ticket opens it, and so is not said."""
+    return LockEvent(
+        repository_identifier=name_of(session, lock.repository_id),
+        kind=lock.of.kind,
+        resource=_name_of_locked(session, lock.of),
+        locked_by=lock.requested_by,
+        reason=lock.reason,
+        expires_at=lock.expires_at,
+        end_reason=lock.end_reason,
+    )
+
+
+def _name_of_locked(session: Session, resource: Resource) -> str:
+    match resource.kind:
+        case ResourceKind.ENVIRONMENT:
+            dedicated = session.get(DedicatedEnvironment, resource.name)
+            return resource.name if dedicated is None else dedicated.name
+        case ResourceKind.ASSIGNMENT:
+            assignment = session.get(Assignment, resource.name)
+            if assignment is not None:
+                return session.get_one(Environment, assignment.environment_id).name
+    return resource.name
 
 
 def name_of(session: Session, repository_id: str) -> str:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from operations import notify
+from operations.emit import emit
+from operations.events import EventType, of_lock
 from operations.expire import SWEEP
 from storage import audit, locks
 from storage.assignments import Holder
@@ -45,11 +47,14 @@ def hand_over(session: Session, resource: Resource, *, now: datetime) -> Lock | 
 
 def end_ticket(session: Session, lock: Lock, reason: LockEnd, actor: Actor, *, now: datetime) -> None:
     """The ticket is over. Only whoever holds the resource's queue ends one, and then hands over."""
+    was_held = lock.status == LockStatus.ACQUIRED
     lock.status = LockStatus.RELEASED
     lock.released_at = lock.updated_at = now
     lock.end_reason = reason
     session.flush()
     _record(session, "lock.released", lock, actor, now=now, reason_code=reason)
+    if was_held:
+        _emit(session, EventType.LOCK_FORCED if reason == LockEnd.FORCED else EventType.LOCK_RELEASED, lock, now=now)
 
 
 def _acquire(session: Session, lock: Lock, *, now: datetime) -> None:
@@ -60,6 +65,11 @@ def _acquire(session: Session, lock: Lock, *, now: datetime) -> None:
     session.flush()
     requester = Actor(lock.requested_by, token_id=lock.requester_id)
     _record(session, "lock.acquired", lock, requester, now=now, duration_seconds=lock.lease_seconds, reason=lock.reason)
+    _emit(session, EventType.LOCK_ACQUIRED, lock, now=now)
+
+
+def _emit(session: Session, event: EventType, lock: Lock, *, now: datetime) -> None:
+    emit(session, event, lambda: of_lock(session, lock), now=now, repository_id=lock.repository_id)
 
 
 def _record(session: Session, action: str, lock: Lock, actor: Actor, *, now: datetime, **details: object) -> None:

@@ -42,7 +42,7 @@ SCHEDULE: Mapping[str, Recurring] = {
     MONITOR: Recurring("monitor", "*/30 * * * *", "Global pool monitoring job that monitors all active pools"),
     "sweep": Recurring("sweep", "* * * * *", "Ends what is past due and repairs what was missed"),
     "clean": Recurring(
-        "clean", "17 * * * *", "Removes what ended more than seven days ago: tasks, deliveries, lock tickets"
+        "clean", "17 * * * *", "Removes tasks, deliveries, lock tickets and events after seven days, and expired values"
     ),
     "missed-webhooks": Recurring(
         "recover", "*/5 * * * *", "Has the webhooks that GitHub could not deliver", at_start=True

@@ -96,7 +96,7 @@ def _shown(described: dict[str, Any], path: str, method: str, operation: dict[st
         ],
         "parameters": [{**given, **_words(described, given["schema"])} for given in operation["parameters"]],
         "status": status,
-        "answer": _pretty(answer["content"][JSON].get("example")),
+        "answer": _pretty(answer["content"][JSON].get("example")) if "content" in answer else "",
         "refusals": [_refused(described, code) for code in _codes(operation)],
         "curl": _curl(described["servers"][0]["url"], path, method, operation, content),
     }
@@ -109,7 +109,7 @@ def _resolved(described: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
 
 
 def _codes(operation: dict[str, Any]) -> list[str]:
-    answers = [answer["content"][JSON] for answer in operation["responses"].values()]
+    answers = [answer["content"][JSON] for answer in operation["responses"].values() if "content" in answer]
     return [code for answer in answers for code in answer.get("examples", ())]
 
 

@@ -180,11 +180,20 @@ ACQUIRED_LOCK = {
     "fence": 7,
 }
 
+KEY_VALUE = {
+    "key": "nightly/last-green",
+    "value": {"build": 4711, "commit": "abc123"},
+    "ttl": 86400,
+    "createdAt": NOON,
+    "updatedAt": NOON,
+}
+
 PARAMETERS: Mapping[str, Any] = {
     "repository": REPOSITORY,
     "resource": "deploy",
     "ticketId": TICKET,
     "username": ORG["username"],
+    "key": KEY_VALUE["key"],
     "repositoryIdentifier": REPOSITORY,
     "poolTag": "core_dev",
     "sandboxName": "dev123456",
@@ -242,6 +251,9 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "branch": "feature/ABC-123",
         "domains": ["sales-emea"],
     },
+    "POST /sfp/api/key-value": {"key": KEY_VALUE["key"], "value": KEY_VALUE["value"], "ttl": 86400},
+    "POST /sfp/api/key-value/upsert": {"key": KEY_VALUE["key"], "value": KEY_VALUE["value"], "ttl": 86400},
+    "PUT /sfp/api/key-value/{key}": {"value": KEY_VALUE["value"], "ttl": 86400},
     "POST /sfp/api/application-tokens": {
         "name": "nightly pipeline",
         "expiresIn": 30,
@@ -257,6 +269,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 }
 
 ANSWERS: Mapping[str, Any] = {
+    "POST /sfp/api/key-value": KEY_VALUE,
+    "POST /sfp/api/key-value/upsert": KEY_VALUE,
+    "GET /sfp/api/key-value/{key}": KEY_VALUE,
+    "PUT /sfp/api/key-value/{key}": KEY_VALUE,
     "GET /sfp/api": {"status": "ok", "version": "0.1.0", "timestamp": NOON},
     "GET /sfp/api/ping": {"status": "ok", "message": "pong"},
     "POST /sfp/api/locks": NAMED_LOCK,

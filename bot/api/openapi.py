@@ -194,6 +194,8 @@ def _body(operation: Operation, schemas: Schemas) -> dict[str, Any]:
 
 
 def _success(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    if operation.status == HTTPStatus.NO_CONTENT:
+        return {"description": operation.summary, "headers": _headers(["X-Request-Id"])}
     schema = schemas.of(operation, "answer")
     headers = ["X-Request-Id", *(["X-Total-Count"] if schema.get("type") == "array" else [])]
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.api import (
     health,
     instances,
+    key_values,
     locks,
     monitoring,
     orgs,
@@ -29,6 +30,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *upkeep.routes.operations,
     *rules.routes.operations,
     *locks.routes.operations,
+    *key_values.routes.operations,
     *tokens.routes.operations,
     *users.routes.operations,
     *repository.routes.operations,

@@ -36,6 +36,8 @@ from operations.errors import (
     InstanceNotFound,
     InvalidEnvironmentNames,
     InvalidPattern,
+    KeyExists,
+    KeyNotFound,
     LockAlreadyHeld,
     LockNotFound,
     LockWaitTimeout,
@@ -59,6 +61,7 @@ from operations.errors import (
     UnsupportedTarget,
     UsernameRegistered,
     VersionConflict,
+    WebhookNotFound,
 )
 from storage.assignments import Holder
 from storage.pools import Counts
@@ -90,6 +93,8 @@ REFUSALS: Mapping[str, OperationError] = {
         LockAlreadyHeld("1705329000000-42-7f9c0c1e-5a3e-4f6a-9d0f-1d2b3c4d5e6f", "queued"),
         LockNotFound(),
         LockWaitTimeout(42, 2, 2400, 25),
+        KeyExists(),
+        KeyNotFound(),
         MissingParameter("repositoryIdentifier"),
         NoPoolMatch("feature/ABC-123", ["sales"], []),
         NotLockHolder(),
@@ -118,6 +123,7 @@ REFUSALS: Mapping[str, OperationError] = {
         UnsupportedTarget("environment"),
         UsernameRegistered(),
         VersionConflict(3, 2),
+        WebhookNotFound(),
     )
 }
 

@@ -67,6 +67,8 @@ class Operation:
 
     def render(self, result: Any) -> Response:
         """The answer as JSON; a bare array says how many it has (contract section 1, paging)."""
+        if self.status == HTTPStatus.NO_CONTENT:
+            return Response(status=self.status)
         body = self.answer.dump_json(result, by_alias=True, exclude_unset=True)
         response = Response(body, self.status, mimetype="application/json")
         if isinstance(result, list):

@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,21 @@ from operations.environments import Facts
 from operations.events import DATA, EventType, LockEvent, TaskEvent
 from operations.extend import extend
 from operations.find import find_or_refuse
+from operations.find_lock import find_lock
+from operations.lock import Wanted, lock
 from operations.replenish import age
 from operations.transition import transition
+from operations.unlock import unlock
 from storage import events
 from storage.environments import EnvironmentState
 from storage.events import Dispatch, Event
+from storage.locks import ResourceKind
 from storage.webhooks import Webhook, WebhookStatus
+from tests.operations.lines import LockRows
 from tests.operations.rows import ACTOR, Rows
 
 FACTS = Facts(b"sealed", None, "https://x.example", None, None, None)
-LOCK = LockEvent("acme/shop", "deploy", None, "ci", None, None)
+LOCK = LockEvent("acme/shop", "named", "deploy", "ci", None, None)
 
 # Whoever writes one of these into the audit log and tells nothing has forgotten it.
 TOLD = {
@@ -161,6 +167,36 @@ def test_who_only_wants_to_be_told_is_told(rows: Rows, strategy: str, heard: lis
     assert kinds(rows) == heard
 
 
+def test_a_lock_is_told_from_its_beginning_to_its_end(rows: Rows) -> None:
+    listen(rows)
+    lines = LockRows(rows.database, rows.clock, rows.repository.id)
+    first, second, third = (lines.lock() for _ in range(3))
+    lines.unlock(third)
+    lines.unlock(first)
+    with rows.transaction() as session:
+        found = find_lock(session, lines.resource(), second.ticket, now=rows.clock())
+        unlock(session, found, ACTOR, now=rows.clock(), is_forced=True)
+
+    assert kinds(rows) == ["lock.acquired", "lock.released", "lock.acquired", "lock.forced"]
+    assert told(rows)[-1][1] == {
+        "repositoryIdentifier": "acme/shop", "kind": "named", "resource": "deploy", "lockedBy": "ci", "reason": None,
+        "expiresAt": "2026-03-02T12:10:00Z", "endReason": "forced",
+    }  # fmt: skip
+
+
+def test_a_locked_environment_is_told_by_its_name_and_never_its_ticket(rows: Rows) -> None:
+    rows.pool(free=1)
+    held = rows.assign(rows.holder()).assignment
+    listen(rows, EventType.LOCK_ACQUIRED)
+    lines = LockRows(rows.database, rows.clock, rows.repository.id)
+    wanted = Wanted(lines.resource(held.id, ResourceKind.ASSIGNMENT), timedelta(minutes=5), "ci")
+    with rows.transaction() as session:
+        ticket = lock(session, wanted, ACTOR, now=rows.clock()).ticket
+    [(_, said)] = told(rows)
+    assert (said["kind"], said["resource"]) == ("assignment", "core0")
+    assert ticket not in str(said)
+
+
 # Who hears
 
 
@@ -237,6 +273,6 @@ def test_whoever_records_what_is_told_also_tells_it() -> None:
         if isinstance(node, ast.FunctionDef)
     }
     recording = {name: found for name, found in functions.items() if found & TOLD}
-    telling = {"emit()", "emit_assignment()", "emit_instance()", "_tell()"}
+    telling = {"emit()", "emit_assignment()", "emit_instance()", "_tell()", "_emit()"}
     assert recording.keys() >= {"assign.py:grant", "end.py:end", "waiting.py:join"}
     assert [name for name, found in recording.items() if not found & telling] == []

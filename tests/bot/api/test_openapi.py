@@ -68,6 +68,11 @@ POST   /locks/{repository}/{resource}/{ticketId}/renew          application owne
 
 GET    /
 GET    /ping
+POST   /key-value                                               application owner
+POST   /key-value/upsert                                        application owner
+GET    /key-value/{key}                                         member application owner
+PUT    /key-value/{key}                                         application owner
+DELETE /key-value/{key}                                         application owner
 GET    /application-tokens                                      owner
 POST   /application-tokens                                      owner
 DELETE /application-tokens/{token}                              owner
@@ -180,7 +185,8 @@ def test_an_optional_field_of_a_body_may_be_null_and_a_parameter_may_not() -> No
 def test_every_operation_has_an_example_of_its_answer_and_of_its_body() -> None:
     with_body = {name for name, operation in described() if "requestBody" in operation}
     assert set(BODIES) == with_body
-    assert set(ANSWERS) == {name for name, _ in described()}
+    silent = {name for name, operation in described() if "204" in operation["responses"]}
+    assert set(ANSWERS) == {name for name, _ in described()} - silent
 
 
 @pytest.mark.parametrize("name", BODIES)
