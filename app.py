@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from gunicorn.app.base import BaseApplication
 
 from bot import lending, logs, setup
 from bot.context import Context
+from bot.parking_door import ParkingDoor
+from bot.parking_worker import ParkingWorker
 from bot.settings import BadSettings, Settings
 from bot.version import VERSION
 from bot.web import create_app
@@ -27,13 +30,14 @@ from cli.commands import COMMANDS
 from jobs.cron import keep_time
 from jobs.processes import Processes
 from operations.tokens import create_token
-from storage import embedded, schema
+from storage import embedded, schema, wakeup
 from storage.audit import Actor
 from storage.database import Database, StoreUnavailable
 from storage.doorbell import Doorbell, connect
 from storage.queue import QueueName
 from storage.schema import WrongSchema
 from storage.tokens import Role
+from storage.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -53,14 +57,17 @@ class Greenroom:
 
     def context(self) -> Context:
         """A context of this process's own, on a database at the newest schema."""
-        database = Database(self.settings.effective_database_url, ring=Doorbell(self.redis_url).ring)
+        ring, wake = Doorbell(self.redis_url).ring, Wakeup(self.redis_url).tell
+        database = Database(self.settings.effective_database_url, ring=ring, wake=wake)
         return Context.of(self.settings, database)
 
-    def application(self) -> WSGIApplication:
+    def doors(self) -> tuple[WSGIApplication, ParkingDoor]:
+        """The web application, and the door in it that has to be closed at the end."""
         context = self.context()
         redis = connect(self.redis_url)
         web = create_app(context, queue_ping=lambda: bool(redis.ping()), redis_url=self.redis_url)
-        return WebhookDoor(context, web)
+        parking = ParkingDoor(web, context, partial(wakeup.listen, self.redis_url))
+        return WebhookDoor(context, parking), parking
 
     def serve(self) -> None:
         Gunicorn(self).run()
@@ -89,6 +96,7 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, greenroom: Greenroom) -> None:
         self._greenroom = greenroom
+        self._parking: ParkingDoor | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -96,8 +104,9 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
         options: dict[str, Any] = {
             "bind": f"{settings.host}:{settings.port}",
             "workers": int(os.environ.get("WEB_CONCURRENCY", "1")),
-            "worker_class": "gthread",
+            "worker_class": ParkingWorker,
             "threads": 8,
+            "worker_exit": self._end,
             "loglevel": "warning",
             "control_socket_disable": True,
         }
@@ -105,7 +114,12 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> WSGIApplication:
-        return self._greenroom.application()
+        application, self._parking = self._greenroom.doors()
+        return application
+
+    def _end(self, _arbiter: Any, _worker: Any) -> None:
+        if self._parking is not None:
+            self._parking.close()
 
 
 @contextmanager

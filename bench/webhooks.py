@@ -88,7 +88,8 @@ def greenroom(url: str, redis_url: str) -> WSGIApplication:
         github_private_key="unused",
         github_webhook_secrets=(SECRET,),
     )
-    return Greenroom(settings, redis_url).application()
+    application, _ = Greenroom(settings, redis_url).doors()
+    return application
 
 
 def _signed() -> bool:

@@ -25,6 +25,7 @@ from bot.api.incoming import raw_path
 from bot.api.operations import OPERATIONS
 from bot.api.router import PREFIX, Api
 from bot.context import Context
+from bot.parking_door import PARKING
 from bot.rates import Turnstile
 from bot.web_github import WebGitHub
 from operations.errors import OperationError
@@ -77,7 +78,7 @@ def _begin_and_end(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        if g.operation is not None:
+        if g.operation is not None and PARKING not in request.environ:  # else it is answered later
             took = time.perf_counter() - g.started
             metrics.requests.labels(g.operation, str(response.status_code)).inc()
             metrics.seconds.labels(g.operation).observe(took)

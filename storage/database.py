@@ -76,11 +76,20 @@ class Base(DeclarativeBase):
 
 
 class Database:
-    """Opens transactions. `ring` is told, after a commit, which queues have new work (storage/queue.py)."""
+    """Opens transactions. After a commit `ring` is told which queues have new work (storage/queue.py), and `wake`
+    which lock tickets have changed (storage/locks.py).
+    """
 
-    def __init__(self, url: str, *, ring: Callable[[frozenset[str]], None] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        ring: Callable[[frozenset[str]], None] | None = None,
+        wake: Callable[[frozenset[int]], None] | None = None,
+    ) -> None:
         self.url = url
         self.ring = ring
+        self.wake = wake
         self.engine = _engine(url)
         self._reader = self.engine.execution_options(begin="DEFERRED")
         self._alone = _engine(
@@ -106,6 +115,9 @@ class Database:
         with _translated(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
         self._ring(frozenset(session.info.get("rung", ())))
+        changed = frozenset(session.info.get("changed_locks", ()))
+        if changed and self.wake is not None:
+            self.wake(changed)
 
     def execute(self, statement: Executable, values: Mapping[str, Any], *, rings: str) -> None:
         """One statement is a transaction of its own, in one round trip; then that queue's doorbell is rung.

@@ -19,10 +19,11 @@ from bot.api.fields import RoutedFields
 from bot.api.incoming import raw_path, read_body, read_path, read_query
 from bot.api.sight import read_or_none, with_sight
 from bot.context import Context
+from bot.parking_door import ASKED_AGAIN, PARKABLE, PARKING, Parking
 from bot.rates import Turnstile
 from bot.web_github import WebGitHub
 from operations import expire
-from operations.errors import OperationError
+from operations.errors import LockWaitTimeout, OperationError
 from operations.hand_over import end_past_due_leases
 from storage import assignments, locks
 from storage.tokens import Role
@@ -141,7 +142,12 @@ class Api:
             secrets=Secrets(self._context.vault, allowed=caller.may_see_secrets),
             _body=body,
         )
-        return operation.render(operation.view(call))
+        try:
+            return operation.render(operation.view(call))
+        except LockWaitTimeout as queued:
+            if PARKABLE in request.environ:
+                request.environ[PARKING] = Parking(queued.number, queued.patience)
+            raise
 
     def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         segments = _segments(path.removeprefix(PREFIX))
@@ -169,7 +175,8 @@ class Api:
         except Unauthenticated:
             self._turnstile.pass_address(request.remote_addr)
             raise
-        self._turnstile.pass_token(caller.id)
+        if ASKED_AGAIN not in request.environ:
+            self._turnstile.pass_token(caller.id)
         require_role(caller, operation.roles)
         while past_due:
             with self._context.database.transaction() as session:
