@@ -21,7 +21,7 @@ from operations.status import Awaited, Held, Status
 from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Decision, Reason
 from storage.threads import Thread, ThreadState
-from storage.tickets import TicketState
+from storage.tickets import Ticket, TicketState
 
 LONGEST = 65_536  # characters GitHub takes in a comment
 STATUS_MARKER = "<!-- greenroom:status v1 key={holder} -->"
@@ -77,10 +77,34 @@ def _awaited(awaited: Awaited) -> str:
     if awaited.ticket.state == TicketState.PAUSED:
         return f"### ⏸️ Paused: draft\nIt keeps its place in the queue of `{awaited.pool.tag}`."
     made = {0: "", 1: "; 1 is being made"}.get(awaited.making, f"; {awaited.making} are being made")
-    return (
+    lines = [
         f"### 🟡 Waiting for a review environment\n"
-        f"Position {awaited.position} of {awaited.waiting} in `{awaited.pool.tag}`{made}."
-    )
+        f"Position {awaited.position} of {awaited.waiting} in `{awaited.pool.tag}`{made}.",
+        _expected(awaited.ticket),
+        _next(awaited.expiring) if awaited.expiring is not None else "",
+    ]
+    return "  \n".join(filter(None, lines))
+
+
+def _expected(ticket: Ticket) -> str:
+    """Between the moments by which one in two and nine in ten are served."""
+    if ticket.likely_at is None or ticket.late_at is None:
+        return "No estimate yet"
+    likely, late = _coarse(ticket.likely_at, up=False), _coarse(ticket.late_at, up=True)
+    same_day = likely.date() == late.date()
+    return f"Expected: **{when(likely)}** to **{late.strftime('%H:%M UTC') if same_day else when(late)}** (p50–p90)"
+
+
+def _coarse(at: datetime, *, up: bool) -> datetime:
+    """To five minutes, as nobody plans by less."""
+    step = timedelta(minutes=5)
+    past = (at.astimezone(UTC) - datetime.min.replace(tzinfo=UTC)) % step
+    return at.astimezone(UTC) - past + (step if up and past else timedelta())
+
+
+def _next(expiring: Assignment) -> str:
+    assert expiring.expires_at is not None
+    return f"Next to expire: that of {named(expiring.holder)}, {when(expiring.expires_at)}"
 
 
 def _ended(thread: Thread, last: Held) -> str:

@@ -13,7 +13,9 @@ from bot import comments
 from bot.github import Installation, Reaction
 from bot.github_errors import Forbidden, Invalid, NotFound
 from jobs.workshop import Workshop
+from operations.foresee import foresee
 from operations.status import status
+from storage import tickets
 from storage.answers import Answer
 from storage.repositories import Repository
 from storage.tasks import Task
@@ -31,6 +33,7 @@ def refresh(shop: Workshop, task: Task) -> None:
     One task of a thread runs at a time, so that there is never a second comment. The comment is looked for before
     one is made: after a lost answer, a kill -9, or the loss of our rows it is there already (rule 6).
     """
+    _foresee(shop, task)
     with shop.database.reading() as session:
         thread = session.get_one(Thread, task.payload["thread_id"])
         repository = session.get_one(Repository, thread.repository_id)
@@ -50,6 +53,16 @@ def refresh(shop: Workshop, task: Task) -> None:
         row = session.get_one(Thread, thread.id)
         row.comment_id, row.comment_digest = comment_id, digest
     log.info("comment written", thread=str(place), task=task.id)
+
+
+def _foresee(shop: Workshop, task: Task) -> None:
+    with shop.database.reading() as session:
+        holder = session.get_one(Thread, task.payload["thread_id"]).holder
+        if not tickets.any_open(session, holder):
+            return
+    with shop.step(task) as session:
+        for ticket in tickets.all_open(session, holder):
+            foresee(session, ticket, now=shop.clock())
 
 
 def answer(shop: Workshop, task: Task) -> None:

@@ -25,14 +25,14 @@ def exhausted(session: Session, pool: Pool, *, now: datetime) -> PoolExhausted:
 def retry_after(session: Session, pool: Pool, counts: Counts, *, now: datetime) -> int:
     """Seconds until an environment may be free, 30..3600 (contract section 7, semantics 4)."""
     creation = (pool.average_creation_minutes or UNKNOWN_CREATION_MINUTES) * 60
-    oldest = environments.oldest_in_creation(session, pool.id)
+    making = environments.creations_begun(session, pool.id)
     soonest = session.scalar(
         select(func.min(Assignment.expires_at)).where(
             Assignment.pool_id == pool.id, Assignment.status == AssignmentStatus.ACTIVE
         )
     )
-    if oldest is not None:
-        seconds = creation - (now - oldest).total_seconds()
+    if making:
+        seconds = creation - (now - making[0]).total_seconds()
     elif counts.total < pool.max_total or soonest is None:
         seconds = creation
     else:

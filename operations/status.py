@@ -30,6 +30,7 @@ class Awaited:
     position: int  # 1 is next
     waiting: int
     making: int
+    expiring: Assignment | None  # what will be free next, as far as is known
 
 
 @dataclass(frozen=True)
@@ -77,4 +78,5 @@ def _held(session: Session, assignment: Assignment) -> Held:
 def _awaited(session: Session, ticket: Ticket) -> Awaited:
     counts = pools.counts(session, [ticket.pool_id])[ticket.pool_id]
     position = tickets.position(session, ticket)
-    return Awaited(ticket, pools.get(session, ticket.pool_id), position, counts.waiting, counts.provisioning)
+    expiring = assignments.expires_next(session, ticket.pool_id)
+    return Awaited(ticket, pools.get(session, ticket.pool_id), position, counts.waiting, counts.provisioning, expiring)

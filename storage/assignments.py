@@ -97,6 +97,13 @@ class Assignment(Base):
             sqlite_where=text("status = 'active'"),
         ),
         Index("ix_assignments_history", "repository_id", "holder_type", "holder_id", "assigned_at"),
+        Index(
+            "ix_assignments_ended",
+            "pool_id",
+            "ended_at",
+            postgresql_where=text("status <> 'active'"),
+            sqlite_where=text("status <> 'active'"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
@@ -245,6 +252,31 @@ def of_pool(session: Session, pool_id: str) -> dict[str, Assignment]:
         select(Assignment).where(Assignment.pool_id == pool_id, Assignment.status == AssignmentStatus.ACTIVE)
     )
     return {assignment.environment_id: assignment for assignment in active}
+
+
+def expires_next(session: Session, pool_id: str) -> Assignment | None:
+    """Of the pool's active assignments the one that expires first; None if none ever does."""
+    return session.scalars(
+        select(Assignment)
+        .where(
+            Assignment.pool_id == pool_id,
+            Assignment.status == AssignmentStatus.ACTIVE,
+            Assignment.expires_at.is_not(None),
+        )
+        .order_by(Assignment.expires_at, Assignment.id)
+        .limit(1)
+    ).first()
+
+
+def hold_seconds(session: Session, pool_id: str, *, limit: int = 200) -> list[float]:
+    """How long the pool's environments were held, those given back last."""
+    ended = session.execute(
+        select(Assignment.assigned_at, Assignment.ended_at)
+        .where(Assignment.pool_id == pool_id, Assignment.status != AssignmentStatus.ACTIVE)
+        .order_by(Assignment.ended_at.desc())
+        .limit(limit)
+    )
+    return [(end - start).total_seconds() for start, end in ended if end is not None]
 
 
 def lock_of_pool(session: Session, pool_id: str) -> list[Assignment]:

@@ -16,6 +16,8 @@ from sqlalchemy import (
     Select,
     Table,
     bindparam,
+    case,
+    func,
     or_,
     select,
     text,
@@ -259,17 +261,12 @@ def waited_for(session: Session) -> list[str]:
     )
 
 
-def oldest_in_creation(session: Session, pool_id: str) -> datetime | None:
-    """When the pool's oldest unfinished creation began."""
-    return session.scalar(
-        select(Environment.created_at)
-        .where(
-            Environment.pool_id == pool_id,
-            Environment.state.in_((EnvironmentState.PROVISIONING, EnvironmentState.REFRESHING)),
-        )
-        .order_by(Environment.created_at)
-        .limit(1)
-    )
+def creations_begun(session: Session, pool_id: str) -> list[datetime]:
+    """When each of the pool's unfinished creations and refreshes began, the oldest first."""
+    refreshed = func.coalesce(Environment.requested_at, Environment.expired_at, Environment.created_at)
+    began = case((Environment.state == EnvironmentState.PROVISIONING, Environment.created_at), else_=refreshed)
+    making = Environment.state.in_((EnvironmentState.PROVISIONING, EnvironmentState.REFRESHING))
+    return list(session.scalars(select(began).where(Environment.pool_id == pool_id, making).order_by(began)))
 
 
 def creation_minutes(session: Session, pool_id: str) -> list[float]:

@@ -56,6 +56,10 @@ class Ticket(Base):
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
     assignment_id: Mapped[str | None] = mapped_column(Id)
+    estimated_ahead: Mapped[int | None]  # how many were served before it when this was estimated:
+    likely_at: Mapped[datetime | None]
+    late_at: Mapped[datetime | None]
+    promised_at: Mapped[datetime | None]  # the first likely_at, by which the estimates are scored
 
     @property
     def holder(self) -> Holder:
@@ -101,6 +105,17 @@ def all_open(session: Session, holder: Holder) -> list[Ticket]:
     )
 
 
+def any_open(session: Session, holder: Holder) -> bool:
+    """Whether the holder waits, in any domain."""
+    waits = select(Ticket.id).where(
+        Ticket.repository_id == holder.repository_id,
+        Ticket.holder_type == holder.type,
+        Ticket.holder_id == holder.id,
+        Ticket.state.in_(OPEN),
+    )
+    return bool(session.scalar(select(waits.exists())))
+
+
 def in_line(session: Session, pool_id: str) -> list[Ticket]:
     """Who waits for the pool, the next to be served first."""
     return list(
@@ -135,9 +150,7 @@ def open_of_pool(session: Session, pool_id: str) -> list[Ticket]:
 
 
 def open_of_repository(session: Session, repository_id: str) -> list[Ticket]:
-    return list(
-        session.scalars(select(Ticket).where(Ticket.repository_id == repository_id, Ticket.state.in_(OPEN)))
-    )
+    return list(session.scalars(select(Ticket).where(Ticket.repository_id == repository_id, Ticket.state.in_(OPEN))))
 
 
 def first(session: Session, pool_id: str) -> Ticket | None:
@@ -154,16 +167,13 @@ def first(session: Session, pool_id: str) -> Ticket | None:
 
 def number_waiting(session: Session, pool_id: str) -> int:
     return (
-        session.scalar(
-            select(func.count()).where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING)
-        )
-        or 0
+        session.scalar(select(func.count()).where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING)) or 0
     )
 
 
-_WAITING = select(Ticket.id).where(
-    Ticket.pool_id == bindparam("pool", type_=Id), Ticket.state == TicketState.WAITING
-).limit(1)
+_WAITING = (
+    select(Ticket.id).where(Ticket.pool_id == bindparam("pool", type_=Id), Ticket.state == TicketState.WAITING).limit(1)
+)
 
 
 def anybody_waits(session: Session, pool_id: str) -> bool:

@@ -85,6 +85,18 @@ def waits(world: World) -> int:
     return world.opens()
 
 
+def waits_with_an_estimate(world: World) -> int:
+    pool = world.pool(max_total=1)
+    for hours in range(1, 12):
+        earlier = world.opens("carol")
+        world.clock.advance(hours=hours)
+        world.github.close(REPO, earlier, merged=True)
+        world.work()
+    assert world.counts(pool).available == 1
+    world.opens("bob")
+    return world.opens()
+
+
 def waits_while_one_is_made(world: World) -> int:
     world.pool(additional_config={"mock": {"creationSeconds": 60}})
     return world.opens()
@@ -155,8 +167,9 @@ def handed_to_a_person(world: World) -> int:
 
 
 STATES: list[Callable[[World], int]] = [
-    ready, never_ends, cannot_be_extended, in_two_domains, waits, waits_while_one_is_made, paused, left_the_queue,
-    closed_while_it_waited, from_a_fork, given_back, closed, merged, expired, handed_over, handed_to_a_person,
+    ready, never_ends, cannot_be_extended, in_two_domains, waits, waits_with_an_estimate, waits_while_one_is_made,
+    paused, left_the_queue, closed_while_it_waited, from_a_fork, given_back, closed, merged, expired, handed_over,
+    handed_to_a_person,
 ]  # fmt: skip
 
 
