@@ -6,6 +6,7 @@ import pytest
 
 from bot.comments import LONGEST, answer, unmentioned
 from demo.github_state import Comment
+from demo.github_wire import LoggedRequest
 from storage.threads import Thread
 from tests.world import REPO, World
 
@@ -160,14 +161,18 @@ def test_where_comments_are_locked_the_work_goes_on(world: World) -> None:
     assert "🟢" in world.says(number)
 
 
+def of_repository(world: World) -> list[LoggedRequest]:
+    return [request for request in world.github.requests if request.path.startswith(f"/repos/{REPO}/")]
+
+
 def test_a_rate_limit_postpones_it_and_everything_of_its_installation(world: World) -> None:
     world.pool()
     world.github.fail("POST", "/comments", 403, headers={"Retry-After": "60"})
     number = world.opens()
-    requests = len(world.github.requests)
+    requests = of_repository(world)
     assert world.says(number) == ""
     world.later(seconds=59)
-    assert len(world.github.requests) == requests
+    assert of_repository(world) == requests
     world.later(seconds=2)
     assert "🟢" in world.says(number)
     assert world.failures() == []
