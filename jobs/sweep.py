@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import structlog
 
 from jobs.locks import end_leases
@@ -12,11 +10,10 @@ from operations import environments as life
 from operations import waiting
 from operations.end import offer, replenish_soon
 from operations.expire import expire_past_due
-from storage import deliveries, environments, events, key_values, locks, pools, tasks
-from storage.tasks import Task
+from storage import deliveries, environments, events, key_values, locks, pools, submissions, tasks
+from storage.tasks import KEPT, Task
 
 BATCH = 100
-KEPT = timedelta(days=7)  # what has ended: tasks, deliveries, lock tickets; and events (contract section 9)
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +50,7 @@ def clean(shop: Workshop, task: Task) -> None:
     now = shop.clock()
     for remove, before in (
         (tasks.remove_finished, now - KEPT),
+        (submissions.remove_finished, now - KEPT),
         (deliveries.remove_finished, now - KEPT),
         (locks.remove_released, now - KEPT),
         (events.remove_old, now - KEPT),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
-from jobs import comments, deliveries, locks, provision, recover, replenish, serve, sweep
+from jobs import comments, deliveries, locks, provision, recover, replenish, serve, submissions, sweep
 from jobs.workshop import Later, Workshop
 from operations.errors import OperationError
 from providers.provider import ProviderError
@@ -30,6 +30,8 @@ TASKS: Mapping[str, Job] = {
     "refresh": comments.refresh,
     "answer": comments.answer,
     "serve": serve.serve,
+    "fulfil": submissions.fulfil,
+    "repeat": submissions.repeat,
     "provision": provision.provision,
     "replenish": replenish.replenish,
     "end_leases": locks.end_leases,
@@ -39,6 +41,7 @@ TASKS: Mapping[str, Job] = {
     "clean": sweep.clean,
 }
 
+SUBMITTED = ("fulfil", "repeat")  # what a caller follows must be seen to fail
 BATCH = 20
 RENEW_EVERY = 3.0  # seconds; a claim holds for four of these (storage/tasks.py)
 DELIVERY_ATTEMPTS = 10
@@ -189,6 +192,8 @@ class Worker:
     def _fail_task(self, task: Task, code: str, message: str) -> None:
         with self._shop.database.transaction() as session:
             tasks.fail(session, task, code, message, now=self._shop.clock())
+            if task.kind in SUBMITTED:
+                submissions.give_up(session, self._shop, task, code, message)
 
 
 def _next_try(error: Exception, attempts: int, now: datetime) -> datetime:

@@ -232,6 +232,7 @@ def take_ticket(session: Session, assignment: Assignment, *, now: datetime) -> N
         asked = Actor(ticket.requested_by)
         audit.record(session, "ticket.served", str(ticket.id), asked, now=now, repository_id=ticket.repository_id,
                      holder=str(ticket.holder), assignment=assignment.id)  # fmt: skip
+        notify.waiters_by(session, ticket.id, now=now)
 
 
 def _return_setting(session: Session, assignment: Assignment) -> bool:

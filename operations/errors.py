@@ -12,6 +12,8 @@ OperationError
 ├── TokenNotFound          ├── UsernameRegistered└── ArtifactsUnavailable
 ├── LockNotFound           ├── LockAlreadyHeld   ├── NotLockHolder   ├── LockWaitTimeout
 ├── KeyNotFound            ├── KeyExists         ├── WebhookNotFound
+├── TaskNotFound           ├── TaskNotRecurring  ├── TaskNotCancellable
+├── TaskAlreadyStopped     └── LeftQueue
 └── InstallationNotFound
 """
 
@@ -351,3 +353,40 @@ class PoolExhausted(OperationError):
         )
         self.pool_id = pool_id
         self.retry_after = retry_after
+
+
+class LeftQueue(OperationError):
+    """Somebody else ended the wait, as by closing the pull request: to wait again would not help."""
+
+    code = "POOL_EXHAUSTED"
+
+    def __init__(self, tag: str, reason: str) -> None:
+        super().__init__(f"The place in the queue of pool {tag} was given up: {reason}", poolTag=tag)
+
+
+class TaskNotFound(OperationError):
+    code = "TASK_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("Task not found")
+
+
+class TaskNotRecurring(OperationError):
+    code = "TASK_NOT_RECURRING"
+
+    def __init__(self) -> None:
+        super().__init__("Task not found or is not a recurring task")
+
+
+class TaskNotCancellable(OperationError):
+    code = "TASK_NOT_CANCELLABLE"
+
+    def __init__(self) -> None:
+        super().__init__("Completed tasks cannot be cancelled")
+
+
+class TaskAlreadyStopped(OperationError):
+    code = "TASK_ALREADY_STOPPED"
+
+    def __init__(self) -> None:
+        super().__init__("Task is already stopped or completed")

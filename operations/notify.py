@@ -1,4 +1,4 @@
-"""Whose pull request shows what has changed."""
+"""Whose pull request shows what has changed, and whose task goes on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from storage import queue, threads
+from storage import queue, submissions, threads
 from storage.assignments import Holder
 from storage.queue import QueueName
+from storage.submissions import Submission
 from storage.threads import Thread
+
+FULFIL, REPEAT = "fulfil", "repeat"
+MOST_CLAIMS = 50  # workers that die with a batch in hand had not begun with most of it
 
 
 def thread_of(session: Session, holder: Holder, *, now: datetime) -> None:
@@ -30,3 +34,24 @@ def refresh(session: Session, thread: Thread, *, now: datetime) -> None:
         serial_key=f"thread:{thread.id}",
         once_key=thread.id,
     )
+
+
+def work_on(session: Session, submission: Submission, *, now: datetime) -> None:
+    """A task fulfils the submission when it is due, or begins the executions of a recurring one."""
+    queue.enqueue(
+        session,
+        REPEAT if submission.is_recurring else FULFIL,
+        queue=QueueName(submission.queue),
+        now=now,
+        run_at=submission.run_at,
+        payload={"submission_id": submission.id},
+        serial_key=f"submission:{submission.id}",
+        once_key=submission.id,
+        max_attempts=MOST_CLAIMS,
+    )
+
+
+def waiters_by(session: Session, ticket_id: int, *, now: datetime) -> None:
+    """Submissions that wait by this ticket, which was served or left, go on."""
+    for submission in submissions.waiting_by(session, ticket_id):
+        work_on(session, submission, now=now)

@@ -17,6 +17,8 @@ from storage.audit import Actor
 from storage.pools import Pool
 from storage.tickets import Ticket, TicketState
 
+OVERDUE = "waited as long as asked"
+
 
 def join(
     session: Session,
@@ -84,6 +86,7 @@ def leave(session: Session, ticket: Ticket, reason: str, *, now: datetime) -> No
     session.flush()
     _record(session, "ticket.left", ticket, now=now, reason=reason)
     notify.thread_of(session, ticket.holder, now=now)
+    notify.waiters_by(session, ticket.id, now=now)
     show_positions(session, ticket.pool_id, now=now)
 
 
@@ -142,7 +145,7 @@ def give_up_overdue(session: Session, *, now: datetime) -> int:
     """Tickets past their time leave; says how many."""
     overdue = tickets.overdue(session, now=now)
     for ticket in overdue:
-        leave(session, ticket, "waited as long as asked", now=now)
+        leave(session, ticket, OVERDUE, now=now)
     return len(overdue)
 
 

@@ -10,6 +10,7 @@ from storage.environments import Environment, EnvironmentState
 from storage.installations import Installation
 from storage.pools import Pool
 from storage.repositories import Repository, of_installation
+from storage.submissions import Submission
 from storage.tables import metadata
 from storage.tasks import Task, TaskState
 from storage.threads import Thread
@@ -68,6 +69,10 @@ def _threads(repository: Repository) -> Select[str]:
     return select(Thread.id).where(Thread.repository_id == repository.id)
 
 
+def _submissions(repository: Repository) -> Select[str]:
+    return select(Submission.id).where(Submission.repository_id == repository.id)
+
+
 def _serial_keys(session: Session, repository: Repository) -> list[str]:
     """The serial keys of every task about the repository."""
     pools = list(session.scalars(_pools(repository)))
@@ -76,6 +81,7 @@ def _serial_keys(session: Session, repository: Repository) -> list[str]:
         *(f"thread:{id}" for id in session.scalars(_threads(repository))),
         *(f"environment:{id}" for id in environments),
         *(f"{kind}:{id}" for kind in ("serve", "replenish") for id in pools),
+        *(f"submission:{id}" for id in session.scalars(_submissions(repository))),
     ]
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from storage.database import Database
 
-HEAD = "0007"
+HEAD = ""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -22,6 +22,7 @@ from storage import (
     repositories,
     rules,
     schedules,
+    submissions,
     tasks,
     threads,
     tickets,
@@ -34,7 +35,8 @@ from storage.database import Base
 __all__ = [
     "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated", "deliveries",
     "environments", "events", "installations", "key_values", "locks", "metadata", "missed", "orgs", "pools",
-    "releases", "repositories", "rules", "schedules", "tasks", "threads", "tickets", "tokens", "users", "webhooks",
+    "releases", "repositories", "rules", "schedules", "submissions", "tasks", "threads", "tickets", "tokens", "users",
+    "webhooks",
 ]  # fmt: skip
 
 metadata = Base.metadata

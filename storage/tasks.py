@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     or_,
@@ -31,6 +32,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from storage.database import Base, Id, UtcDateTime, new_id
 
 CLAIM = timedelta(seconds=12)  # a worker renews its claims every few seconds; a dead one's are free after this
+KEPT = timedelta(days=7)  # what has ended: tasks, submissions, deliveries …; and events (contract section 9)
 
 
 class TaskState(StrEnum):
@@ -81,6 +83,7 @@ class Task(Base):
     fence: Mapped[int] = mapped_column(default=0)  # counts the claims; what an earlier claim writes is refused
     claimed_by: Mapped[str | None]
     claimed_until: Mapped[datetime | None]
+    locked_until: Mapped[datetime | None]  # the claim is renewed no longer, whether or not its worker lives
     progress: Mapped[int] = mapped_column(default=0)
     result: Mapped[dict[str, Any] | None]
     error_code: Mapped[str | None]
@@ -155,6 +158,7 @@ def _claim() -> ReturningUpdate[Task]:
             state=TaskState.ACTIVE,
             claimed_by=bindparam("worker"),
             claimed_until=bindparam("until"),
+            locked_until=None,
             attempts=Task.attempts + 1,
             fence=Task.fence + 1,
             started_at=now,
@@ -172,12 +176,19 @@ def hold(session: Session, task: Task) -> None:
 
 
 def renew(session: Session, worker: str, *, now: datetime) -> None:
-    """Every claim of this worker runs for another CLAIM."""
+    """Every claim of this worker runs for another CLAIM, or until it ends for good."""
+    until = now + CLAIM
     session.execute(
         update(Task)
         .where(Task.claimed_by == worker, Task.state == TaskState.ACTIVE)
-        .values(claimed_until=now + CLAIM)
+        .values(claimed_until=case((Task.locked_until < until, Task.locked_until), else_=until))
     )
+
+
+def lock(session: Session, task: Task, *, until: datetime) -> None:
+    """This worker has the task until then at most, and for a CLAIM at a time: a dead or stuck one loses it."""
+    assert task.claimed_until is not None, "only a claimed task is worked"
+    _update(session, task, claimed_until=min(task.claimed_until, until), locked_until=until)
 
 
 def complete(session: Session, task: Task, result: dict[str, Any] | None, *, now: datetime) -> None:
@@ -193,9 +204,7 @@ def put_back(session: Session, task: Task, *, run_at: datetime, counted: bool, e
 
     A coalescing task that finds its successor already pending is done: the successor does its work.
     """
-    successor = exists().where(
-        Task.kind == task.kind, Task.once_key == task.once_key, Task.state == TaskState.PENDING
-    )
+    successor = exists().where(Task.kind == task.kind, Task.once_key == task.once_key, Task.state == TaskState.PENDING)
     if task.once_key is not None and session.scalar(select(successor)):
         _finish(session, task, state=TaskState.COMPLETED, finished_at=run_at)
         return
@@ -243,6 +252,15 @@ def queues_with_due_work(session: Session, *, now: datetime) -> list[str]:
             )
             .distinct()
         )
+    )
+
+
+def cancel_pending(session: Session, kind: str, once_key: str, *, now: datetime) -> None:
+    """The pending task of this kind and key, if there is one, is never worked."""
+    session.execute(
+        update(Task)
+        .where(Task.kind == kind, Task.once_key == once_key, Task.state == TaskState.PENDING)
+        .values(state=TaskState.CANCELLED, finished_at=now)
     )
 
 

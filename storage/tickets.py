@@ -83,6 +83,11 @@ def find_open(session: Session, holder: Holder) -> Ticket | None:
     return session.scalars(_OPEN, holder.parameters).first()
 
 
+def lock(session: Session, ticket_id: int) -> Ticket | None:
+    """The ticket as it is now, held alone until the transaction ends."""
+    return session.get(Ticket, ticket_id, with_for_update=True, populate_existing=True)
+
+
 def lock_open(session: Session, holder: Holder) -> Ticket | None:
     """The holder's open ticket in exactly its domain, held alone until the transaction ends."""
     return session.scalars(_OPEN_HELD, holder.parameters).first()

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sqlalchemy.orm import Session
 
-from bot.api.call import AnyCall
+from bot.api.call import Secrets
 from bot.api.fields import Answer, Timestamp
 from storage import pools
 from storage.assignments import Assignment, AssignmentStatus, HolderType
 from storage.environments import Environment
 from storage.repositories import Repository
+
+
+class Viewer(Protocol):
+    """Who is shown an assignment, and when: a call over HTTP, or a task."""
+
+    @property
+    def now(self) -> datetime: ...
+
+    @property
+    def secrets(self) -> Secrets: ...
 
 
 class EnvironmentDetails(Answer):
@@ -49,8 +59,8 @@ class AssignmentAnswer(Answer):
     version: int
 
 
-def show_assignment(session: Session, call: AnyCall, assignment: Assignment) -> AssignmentAnswer:
-    """The assignment as this caller may see it; what has ended gives no way into an environment of others."""
+def show_assignment(session: Session, viewer: Viewer, assignment: Assignment) -> AssignmentAnswer:
+    """The assignment as this viewer may see it; what has ended gives no way into an environment of others."""
     environment = session.get_one(Environment, assignment.environment_id)
     return AssignmentAnswer(
         assignment_type=HolderType(assignment.holder_type),
@@ -66,18 +76,18 @@ def show_assignment(session: Session, call: AnyCall, assignment: Assignment) -> 
         expires_at=assignment.expires_at,
         is_immortal=assignment.is_immortal,
         metadata=assignment.extra,
-        environment_details=_details(call, assignment, environment),
-        usage=_usage(assignment, call.now),
+        environment_details=_details(viewer, assignment, environment),
+        usage=_usage(assignment, viewer.now),
         version=assignment.version,
     )
 
 
-def _details(call: AnyCall, assignment: Assignment, environment: Environment) -> EnvironmentDetails:
+def _details(viewer: Viewer, assignment: Assignment, environment: Environment) -> EnvironmentDetails:
     instance_url, login_url = environment.instance_url, environment.login_url
-    if not call.secrets.allowed:
+    if not viewer.secrets.allowed:
         return EnvironmentDetails(instance_url=instance_url, login_url=login_url)
     active = assignment.status == AssignmentStatus.ACTIVE
-    secret = call.secrets.sfdx_auth_url(environment) if active else None
+    secret = viewer.secrets.sfdx_auth_url(environment) if active else None
     return EnvironmentDetails(instance_url=instance_url, login_url=login_url, sfdx_auth_url=secret)
 
 

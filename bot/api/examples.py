@@ -187,11 +187,28 @@ KEY_VALUE = {
     "createdAt": NOON,
     "updatedAt": NOON,
 }
+TASK = "123e4567-e89b-12d3-a456-426614174000"
+FETCHED = {
+    "status": "environment_assigned",
+    "message": "Review environment successfully assigned from pool core",
+    "timestamp": NOON,
+    "isReused": False,
+    "assignment": {
+        **ASSIGNMENT,
+        "assignmentType": "issue",
+        "assignmentId": "ISSUE-123",
+        "poolTag": "core",
+        "environmentDetails": {"instanceUrl": INSTANCE_URL, "loginUrl": LOGIN_URL},
+        "metadata": {},
+    },
+}
+PROGRESS = {"status": "active", "progress": 40}
 
 PARAMETERS: Mapping[str, Any] = {
     "repository": REPOSITORY,
     "resource": "deploy",
     "ticketId": TICKET,
+    "operationId": TASK,
     "username": ORG["username"],
     "key": KEY_VALUE["key"],
     "repositoryIdentifier": REPOSITORY,
@@ -254,6 +271,20 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /sfp/api/key-value": {"key": KEY_VALUE["key"], "value": KEY_VALUE["value"], "ttl": 86400},
     "POST /sfp/api/key-value/upsert": {"key": KEY_VALUE["key"], "value": KEY_VALUE["value"], "ttl": 86400},
     "PUT /sfp/api/key-value/{key}": {"value": KEY_VALUE["value"], "ttl": 86400},
+    "POST /sfp/api/tasks": {
+        "type": "fetchReviewEnvironment",
+        "data": {
+            "repositoryIdentifier": REPOSITORY,
+            "poolTag": "core",
+            "branch": "feature/123",
+            "assignmentType": "issue",
+            "assignmentId": "ISSUE-123",
+            "wait": 300,
+            "leasefor": 3600,
+        },
+        "priority": "normal",
+        "retryConfig": {"maxAttempts": 3, "backoff": {"type": "exponential", "delay": 60000}},
+    },
     "POST /sfp/api/application-tokens": {
         "name": "nightly pipeline",
         "expiresIn": 30,
@@ -335,6 +366,36 @@ ANSWERS: Mapping[str, Any] = {
         "assignment": {**ASSIGNMENT, "version": 3},
     },
     "GET /sfp/api/review/environments/list": {"assignments": [ASSIGNMENT], "totalCount": 1, "timestamp": NOON},
+    "POST /sfp/api/tasks": {"operationId": TASK, "type": "fetchReviewEnvironment"},
+    "GET /sfp/api/tasks": [
+        {
+            **PROGRESS,
+            "operationId": TASK,
+            "type": "fetchReviewEnvironment",
+            "repositoryIdentifier": REPOSITORY,
+            "recurring": False,
+            "parentId": None,
+            "submittedBy": "nightly pipeline",
+            "runAt": NOON,
+            "createdAt": NOON,
+            "startedAt": NOON,
+            "finishedAt": None,
+        }
+    ],
+    "GET /sfp/api/tasks/{operationId}/status": PROGRESS,
+    "GET /sfp/api/tasks/{operationId}/result": {"status": "completed", "progress": 100, "result": FETCHED},
+    "DELETE /sfp/api/tasks/{operationId}": {"message": "Task cancelled successfully"},
+    "POST /sfp/api/tasks/{operationId}/stop-recurring": {
+        "message": "Recurring task stopped successfully",
+        "operationId": TASK,
+        "stoppedAt": "2024-10-26T21:43:47Z",
+        "totalExecutions": 10,
+        "lastExecutionAt": "2024-10-26T21:43:47Z",
+        "originalEndDate": "2024-12-31T23:59:59Z",
+    },
+    "GET /sfp/api/tasks/{operationId}/recurring-instances": [
+        {"status": "completed", "progress": 100, "result": FETCHED, "operationId": TASK, "startedAt": NOON}
+    ],
     "GET /sfp/api/pools/configs": [POOL],
     "POST /sfp/api/pools/configs": POOL,
     "GET /sfp/api/pools/configs/{poolTag}": POOL,

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -166,6 +166,17 @@ def _spoken_integer(value: str) -> int:
     return int(value)
 
 
+def _moment(value: Any) -> datetime:
+    """A time that says where: without a zone it could be anybody's."""
+    try:
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise PydanticCustomError("type", "must be a time in ISO 8601 with its zone, as in 2025-01-01T12:00:00Z")
+
+
 _HEX = "[0-9a-fA-F]"
 
 RepositoryIdentifier = Annotated[
@@ -186,6 +197,7 @@ Status = Annotated[AssignmentStatus, Strict(False)]
 InstanceStatus = Literal["PROVISIONING", "AVAILABLE", "ASSIGNED", "EXPIRED", "ERROR", "REFRESHING", "DELETING"]
 Count = Annotated[int, BeforeValidator(_whole)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 QueryBoolean = Annotated[bool, BeforeValidator(_spoken_boolean)]
 QueryInteger = Annotated[int, BeforeValidator(_spoken_integer)]
 

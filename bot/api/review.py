@@ -15,9 +15,13 @@ from bot.api.review_answers import (
     ExtendedAnswer,
     ListAnswer,
     UnassignedAnswer,
+    acquired,
+    assigned,
     changed,
     extended_by,
     given_back,
+    listed,
+    released,
 )
 from bot.api.review_bodies import (
     AcquireBody,
@@ -48,7 +52,7 @@ from operations.errors import (
 )
 from operations.extend import extend
 from operations.find import find_living, find_or_refuse
-from operations.search import Sought, search
+from operations.search import Sought
 from operations.transition import transition
 from operations.unassign import unassign
 from storage.assignments import NO_DOMAIN, Holder
@@ -64,13 +68,7 @@ def assign_environment(call: Call[None, None, AssignBody]) -> AssignedAnswer:
     body = call.body
     with call.asking() as session:
         got = assign(session, _wish(session, call, body), call.actor, now=call.now)
-        return AssignedAnswer(
-            status="environment_assigned",
-            message=f"Review environment successfully assigned from pool {got.pool.tag}",
-            timestamp=call.now,
-            is_reused=got.is_reused,
-            assignment=show_assignment(session, call, got.assignment),
-        )
+        return assigned(session, call, got)
 
 
 @routes.add(
@@ -138,8 +136,7 @@ def acquire_environment(call: Call[None, None, AcquireBody]) -> ChangedAnswer:
     with call.transaction() as session:
         assignment = find_living(session, _holder(session, call, body), now=call.now)
         acquire(session, assignment, body.used_by, timedelta(minutes=body.duration), call.actor, now=call.now)
-        message = f"Environment successfully acquired for {body.duration:g} minutes"
-        return changed(session, call, assignment, "environment_acquired", message)
+        return acquired(session, call, assignment, body.duration)
 
 
 @routes.add(
@@ -151,7 +148,7 @@ def release_environment(call: Call[None, None, ReleaseBody]) -> ChangedAnswer:
     with call.transaction() as session:
         assignment = find_or_refuse(session, _holder(session, call, body), now=call.now)
         release(session, assignment, body.used_by, call.actor, now=call.now)
-        return changed(session, call, assignment, "environment_released", "Environment successfully released")
+        return released(session, call, assignment)
 
 
 @routes.add("GET", "/review/environments/list", READ, "List review environment assignments")
@@ -167,9 +164,7 @@ def list_environments(call: Call[None, ListQuery, None]) -> ListAnswer:
         assigned_by=query.assigned_by,
     )
     with call.revealing() as session:
-        rows, total = search(session, sought, limit=query.limit, offset=query.offset)
-        shown = [show_assignment(session, call, row.assignment) for row in rows]
-    return ListAnswer(assignments=shown, total_count=total, timestamp=call.now)
+        return listed(session, call, sought, query.limit, query.offset)
 
 
 def _wish(session: Session, call: AnyCall, body: AssignBody) -> Wish:

@@ -6,10 +6,11 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from bot.api.assignment import AssignmentAnswer, show_assignment
-from bot.api.call import AnyCall
+from bot.api.assignment import AssignmentAnswer, Viewer, show_assignment
 from bot.api.fields import Answer, Number, Timestamp
+from operations.assign import Assigned
 from operations.extend import Extended
+from operations.search import Sought, search
 from operations.unassign import Unassigned
 from storage.assignments import Assignment, AssignmentStatus, HolderType
 from storage.environments import Environment
@@ -73,18 +74,44 @@ class ListAnswer(Answer):
     timestamp: Timestamp
 
 
+def assigned(session: Session, viewer: Viewer, got: Assigned) -> AssignedAnswer:
+    return AssignedAnswer(
+        status="environment_assigned",
+        message=f"Review environment successfully assigned from pool {got.pool.tag}",
+        timestamp=viewer.now,
+        is_reused=got.is_reused,
+        assignment=show_assignment(session, viewer, got.assignment),
+    )
+
+
+def acquired(session: Session, viewer: Viewer, assignment: Assignment, minutes: float) -> ChangedAnswer:
+    message = f"Environment successfully acquired for {minutes:g} minutes"
+    return changed(session, viewer, assignment, "environment_acquired", message)
+
+
+def released(session: Session, viewer: Viewer, assignment: Assignment) -> ChangedAnswer:
+    return changed(session, viewer, assignment, "environment_released", "Environment successfully released")
+
+
+def listed(session: Session, viewer: Viewer, sought: Sought, limit: int | None, offset: int) -> ListAnswer:
+    """The page of what is sought, and how many there are."""
+    rows, total = search(session, sought, limit=limit, offset=offset)
+    shown = [show_assignment(session, viewer, row.assignment) for row in rows]
+    return ListAnswer(assignments=shown, total_count=total, timestamp=viewer.now)
+
+
 def changed(
     session: Session,
-    call: AnyCall,
+    viewer: Viewer,
     assignment: Assignment,
     status: Literal["environment_transitioned", "environment_acquired", "environment_released"],
     message: str,
 ) -> ChangedAnswer:
-    shown = show_assignment(session, call, assignment)
-    return ChangedAnswer(status=status, message=message, timestamp=call.now, assignment=shown)
+    shown = show_assignment(session, viewer, assignment)
+    return ChangedAnswer(status=status, message=message, timestamp=viewer.now, assignment=shown)
 
 
-def extended_by(session: Session, call: AnyCall, extended: Extended) -> ExtendedAnswer:
+def extended_by(session: Session, viewer: Viewer, extended: Extended) -> ExtendedAnswer:
     """What never expires was not extended by any hours."""
     assignment = extended.assignment
     hours = None if assignment.is_immortal else extended.hours
@@ -102,16 +129,16 @@ def extended_by(session: Session, call: AnyCall, extended: Extended) -> Extended
         is_immortal=assignment.is_immortal,
         version=assignment.version,
     )
-    return ExtendedAnswer(status="environment_extended", message=by, timestamp=call.now, assignment=extension)
+    return ExtendedAnswer(status="environment_extended", message=by, timestamp=viewer.now, assignment=extension)
 
 
-def given_back(session: Session, call: AnyCall, done: Unassigned) -> UnassignedAnswer:
+def given_back(session: Session, viewer: Viewer, done: Unassigned) -> UnassignedAnswer:
     assignment = done.assignment
     where = "returned to pool" if done.returned else "marked as expired"
     return UnassignedAnswer(
         status="environment_unassigned",
         message=f"Review environment successfully unassigned and {where}",
-        timestamp=call.now,
+        timestamp=viewer.now,
         details=Unassignment(
             assignment_type=HolderType(assignment.holder_type),
             assignment_id=assignment.holder_id,

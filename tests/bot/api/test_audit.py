@@ -22,6 +22,7 @@ FETCHED = "550e8400-e29b-41d4-a716-446655440000"
 HUB = "hub@acme.example"
 ORG = {"username": HUB, "sfdxAuthUrl": "force://PlatformCLI::secret@acme.my.salesforce.com"}
 RULE = {"repositoryIdentifier": REPO, "poolTag": "core", "branchPattern": "main", "priority": 1}
+TASK = {"type": "listAssignedReviewEnvironments", "data": {}}
 MOVED = {
     "repositoryIdentifier": REPO,
     "fromAssignmentType": "pr",
@@ -117,6 +118,14 @@ def with_made_environment(api: Api) -> Asked:
     return of_shop(f"/pools/core/instances/{environment.name}")
 
 
+def with_task(**schedule: Any) -> Callable[[Api], Asked]:
+    def prepare(api: Api) -> Asked:
+        task = api.application.post("/tasks", {**TASK, **schedule}).body["operationId"]
+        return Asked(f"/tasks/{task}/stop-recurring" if schedule else f"/tasks/{task}")
+
+    return prepare
+
+
 ASKED: dict[str, Callable[[Api], Asked]] = {
     "POST /review/environments/assign": with_pool(Asked("/review/environments/assign", key(poolTag="core"))),
     "POST /review/environments/extend": with_assignment(Asked("/review/environments/extend", key(extensionHours=1))),
@@ -143,6 +152,11 @@ ASKED: dict[str, Callable[[Api], Asked]] = {
     "POST /key-value/upsert": with_key(Asked("/key-value/upsert", {"key": "k", "value": 2})),
     "PUT /key-value/{key}": with_key(Asked("/key-value/k", {"value": 2})),
     "DELETE /key-value/{key}": with_key(Asked("/key-value/k")),
+    "POST /tasks": lambda _: Asked("/tasks", TASK),
+    "DELETE /tasks/{operationId}": with_task(),
+    "POST /tasks/{operationId}/stop-recurring": with_task(
+        scheduleType="recurring", recurrenceConfig={"intervalMs": 60_000}
+    ),
     "POST /application-tokens": lambda _: Asked("/application-tokens", {"name": "x"}),
     "DELETE /application-tokens/{token}": with_token,
     "POST /auth/refresh": with_user,

@@ -66,6 +66,14 @@ POST   /locks/{repository}/{resource}/{ticketId}/acquire        application owne
 POST   /locks/{repository}/{resource}/{ticketId}/wait           application owner
 POST   /locks/{repository}/{resource}/{ticketId}/renew          application owner
 
+POST   /tasks                                                   application owner
+GET    /tasks                                                   member application owner
+GET    /tasks/{operationId}/status                              member application owner
+GET    /tasks/{operationId}/result                              member application owner
+DELETE /tasks/{operationId}                                     member application owner
+POST   /tasks/{operationId}/stop-recurring                      member application owner
+GET    /tasks/{operationId}/recurring-instances                 member application owner
+
 GET    /
 GET    /ping
 POST   /key-value                                               application owner

@@ -50,6 +50,9 @@ BEYOND_THE_SCHEMA: Mapping[str, Callable[[dict[str, Any]], bool]] = {
     "PATCH /sfp/api/pools/configs/{poolTag}": lambda given: (
         not {"minAvailableInstances", "maxTotalInstances"}.isdisjoint(given)
     ),
+    "POST /sfp/api/tasks": lambda given: any(
+        given.get(name) is not None for name in ("scheduleType", "scheduledFor", "recurrenceConfig")
+    ),
     "GET /sfp/api/pools/status": lambda given: "repositoryIdentifier" not in given,
     "POST /sfp/api/auth/salesforce/register": lambda given: given.get("alias") is not None,
 }
@@ -78,9 +81,7 @@ class Visitors:
         if is_without_token(case):
             unchecked.append(negative_data_rejection)
         for visitor in (self._api.member, self._api.application, self._api.owner):
-            case.call_and_validate(
-                headers={"Authorization": f"Bearer {visitor.secret}"}, excluded_checks=unchecked
-            )
+            case.call_and_validate(headers={"Authorization": f"Bearer {visitor.secret}"}, excluded_checks=unchecked)
 
     def _come_to(self, operation: str) -> None:
         """Before each operation what others have deleted is made anew."""
