@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from storage.database import Database
 
-HEAD = ""
+HEAD = "0008"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

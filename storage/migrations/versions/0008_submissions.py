@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = ""
+revision = "0008"
 down_revision = "0007"
 
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
