@@ -13,7 +13,7 @@ OperationError
 ├── LockNotFound           ├── LockAlreadyHeld   ├── NotLockHolder   ├── LockWaitTimeout
 ├── KeyNotFound            ├── KeyExists         ├── WebhookNotFound
 ├── TaskNotFound           ├── TaskNotRecurring  ├── TaskNotCancellable
-├── TaskAlreadyStopped     └── LeftQueue
+├── TaskAlreadyStopped     ├── LeftQueue         ├── AliasTaken
 └── InstallationNotFound
 """
 
@@ -189,6 +189,15 @@ class WebhookNotFound(OperationError):
 
     def __init__(self) -> None:
         super().__init__("Webhook not found")
+
+
+class AliasTaken(OperationError):
+    """Ours: the contract knows of no aliases."""
+
+    code = "ALIAS_TAKEN"
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"{alias} is another org's alias or username already", alias=alias)
 
 
 class InstallationNotFound(OperationError):

@@ -7,20 +7,20 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from operations.errors import InvalidRequest, OrgNotFound, UsernameRegistered
+from operations.errors import AliasTaken, OrgNotFound, UsernameRegistered
 from storage import audit, orgs
 from storage.audit import Actor
 from storage.orgs import Org
 
 
 def register_org(session: Session, org: Org, actor: Actor, *, now: datetime) -> None:
-    """The org is known by its username and its alias. Refuses with UsernameRegistered, and InvalidRequest for an alias
+    """The org is known by its username and its alias. Refuses with UsernameRegistered, and AliasTaken for an alias
     that leads to another org already."""
     taken = orgs.find(session, org.username)
     if taken is not None and taken.username_key == org.username_key:
         raise UsernameRegistered
     if org.alias is not None and orgs.find(session, org.alias) is not None:
-        raise InvalidRequest("alias", "unique", "must not be another org's alias or username")
+        raise AliasTaken(org.alias)
     session.add(org)
     try:
         session.flush()

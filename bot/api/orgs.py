@@ -13,7 +13,7 @@ from bot.api.auth import CHANGE
 from bot.api.call import AnyCall, Call
 from bot.api.fields import Answer, Between, Body, Fields, Matching, Timestamp, having
 from bot.api.router import Routes
-from operations.errors import OrgNotFound, ProviderRefused, UsernameRegistered
+from operations.errors import AliasTaken, OrgNotFound, ProviderRefused, UsernameRegistered
 from operations.orgs import find_org, register_org, remove_org
 from providers.provider import ProviderError
 from storage import audit, orgs
@@ -111,7 +111,7 @@ class Frontdoor(Answer):
 
 @routes.add(
     "POST", "/auth/salesforce/register", CHANGE, "Register a Salesforce org",
-    refuses=(UsernameRegistered,), status=HTTPStatus.CREATED,
+    refuses=(UsernameRegistered, AliasTaken), status=HTTPStatus.CREATED,
 )  # fmt: skip
 def add_org(call: Call[None, None, OrgBody]) -> OrgAnswer:
     """Where GREENROOM_SANDBOX_MODE is not set, the first org turns `salesforce` pools from the mock service to real."""

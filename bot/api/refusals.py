@@ -23,6 +23,7 @@ from bot.api.errors import (
 )
 from bot.api.incoming import LARGEST_BODY
 from operations.errors import (
+    AliasTaken,
     AmbiguousAssignment,
     ArtifactsUnavailable,
     AssignmentExpired,
@@ -79,6 +80,7 @@ _LATER = datetime(2025, 1, 3, 12, tzinfo=UTC)
 REFUSALS: Mapping[str, OperationError] = {
     refusal.code: refusal
     for refusal in (
+        AliasTaken("production"),
         AmbiguousAssignment(_HOLDER, ["sales", "service"]),
         ArtifactsUnavailable("the org did not answer in time"),
         AssignmentExpired(_LATER),

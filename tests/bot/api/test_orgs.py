@@ -77,7 +77,7 @@ def test_a_username_and_an_alias_lead_to_one_org(api: Api) -> None:
         409, "USERNAME_REGISTERED", "Salesforce username already registered",
     )  # fmt: skip
     assert register(api, username="other@acme.example", alias="hub").refused() == (
-        400, "VALIDATION_FAILED", "alias must not be another org's alias or username",
+        409, "ALIAS_TAKEN", "hub is another org's alias or username already",
     )  # fmt: skip
 
 

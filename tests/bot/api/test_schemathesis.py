@@ -54,7 +54,6 @@ BEYOND_THE_SCHEMA: Mapping[str, Callable[[dict[str, Any]], bool]] = {
         given.get(name) is not None for name in ("scheduleType", "scheduledFor", "recurrenceConfig")
     ),
     "GET /sfp/api/pools/status": lambda given: "repositoryIdentifier" not in given,
-    "POST /sfp/api/auth/salesforce/register": lambda given: given.get("alias") is not None,
 }
 
 
