@@ -15,6 +15,8 @@ SECRETS = (
 )  # fmt: skip
 SandboxMode = Literal["mock", "real"]
 Choice = TypeVar("Choice", bound=str)
+LAST_PORT = 65535
+LONGEST_CHAIN = 9  # of proxies
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -50,6 +52,7 @@ class Settings:
     port: int = 8000
     sandbox_mode: SandboxMode | None = None
     rates: Rates | None = None
+    trusted_proxies: int = 0
     log_format: str | None = None
     log_level: str = "INFO"
 
@@ -79,6 +82,7 @@ class Settings:
             port=port,
             sandbox_mode=given.choice("GREENROOM_SANDBOX_MODE", get_args(SandboxMode)),
             rates=given.rates("RATE_LIMIT", Rates()),
+            trusted_proxies=given.number("TRUSTED_PROXIES", 0, LONGEST_CHAIN),
             log_format=given.choice("LOG_FORMAT", ("text", "json")),
             log_level=given.choice("LOG_LEVEL", LOG_LEVELS) or "INFO",
         )
@@ -130,11 +134,14 @@ class _Given:
             raise BadSettings(f"{name} must be an address like {default}") from None
         return value
 
-    def port(self, name: str, default: int) -> int:
+    def number(self, name: str, default: int, limit: int, *, kind: str = "number") -> int:
         value = self.text(name) or str(default)
-        if not value.isdecimal() or len(value) > 5 or int(value) > 65535:
-            raise BadSettings(f"{name} must be a port number from 0 to 65535")
+        if not value.isdecimal() or len(value) > len(str(limit)) or int(value) > limit:
+            raise BadSettings(f"{name} must be a {kind} from 0 to {limit}")
         return int(value)
+
+    def port(self, name: str, default: int) -> int:
+        return self.number(name, default, LAST_PORT, kind="port number")
 
     def rates(self, name: str, default: Rates) -> Rates | None:
         value = self.text(name)

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 
 from bot import login, login_link, metrics, setup
@@ -49,6 +50,9 @@ def create_app(
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
+    behind = context.settings.trusted_proxies
+    if behind:  # their headers are an address's only witness, and anybody else's are a lie
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=behind, x_proto=behind, x_host=behind)  # type: ignore[method-assign]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     _begin_and_end(app)
     _answer_refusals(app, context)

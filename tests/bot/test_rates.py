@@ -29,9 +29,10 @@ def limited(sqlite_url: str, tmp_path: Path, clock: Clock) -> Iterator[Callable[
     """The API where a token may ask three times a minute, and an address without one twice."""
     world = World(sqlite_url, tmp_path, clock)
 
-    def build(redis_url: str | None = None) -> Api:
+    def build(redis_url: str | None = None, trusted_proxies: int = 0) -> Api:
         api = Api(world)
-        context = replace(world.context, settings=replace(world.context.settings, rates=Rates(3, 2)))
+        limits = replace(world.context.settings, rates=Rates(3, 2), trusted_proxies=trusted_proxies)
+        context = replace(world.context, settings=limits)
         api.app = create_app(context, lambda: None, redis_url)
         return api
 
@@ -68,6 +69,24 @@ def test_guessing_tokens_is_counted_by_address(limited: Callable[..., Api]) -> N
     guesses = [Rest(Client(api.app), f"sfp_app_{number}").get("/users/me").status for number in range(3)]
     assert guesses == [401, 401, 429]
     assert asks(api.token(Role.MEMBER), 1) == [200]
+
+
+def asks_through(api: Api, forwarded: str) -> int:
+    """One guess at a token, which came with this X-Forwarded-For."""
+    guess = Rest(Client(api.app), "wrong")
+    return guess.send("GET", "/users/me", headers={"X-Forwarded-For": forwarded}).status
+
+
+def test_behind_trusted_proxies_it_is_their_word_for_the_address_that_counts(limited: Callable[..., Api]) -> None:
+    api = limited(trusted_proxies=2)
+    assert [asks_through(api, f"192.0.2.{number}, 10.0.0.1") for number in range(4)] == [401] * 4
+    made_up = [asks_through(api, f"198.51.100.{number}, 192.0.2.9, 10.0.0.1") for number in range(4)]
+    assert made_up == [401, 401, 429, 429]  # what stands before the proxies' own words is the client's
+
+
+def test_without_them_nobodys_word_counts(limited: Callable[..., Api]) -> None:
+    api = limited()
+    assert [asks_through(api, f"192.0.2.{number}") for number in range(3)] == [401, 401, 429]
 
 
 def test_what_is_public_is_counted_by_address(limited: Callable[..., Api]) -> None:

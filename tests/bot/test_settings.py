@@ -56,6 +56,7 @@ def test_without_any_it_is_embedded_and_listens_on_loopback(data: Path) -> None:
         ("GREENROOM_SANDBOX_MODE", "Real", "sandbox_mode", "real"),
         ("RATE_LIMIT", "60 10", "rates", Rates(token=60, address=10)),
         ("RATE_LIMIT", "off", "rates", None),
+        ("TRUSTED_PROXIES", "2", "trusted_proxies", 2),
         ("LOG_FORMAT", "JSON", "log_format", "json"),
         ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
     ],
