@@ -82,9 +82,16 @@ class Call(Generic[Path, Query, Body]):
         """A transaction for a view that changes nothing and reveals nothing."""
         return self.context.database.reading()
 
-    def revealing(self) -> AbstractContextManager[Session]:
-        """A transaction for a view that changes nothing: writing only if the caller may see credentials."""
-        return self.transaction() if self.secrets.allowed else self.reading()
+    @contextmanager
+    def revealing(self) -> Iterator[Session]:
+        """A transaction for a view that changes nothing. Credentials that it reveals are on the record before they are
+        answered, in a short transaction of its own: to read and open ten thousand of them keeps nobody from writing.
+        """
+        with self.reading() as session:
+            yield session
+        if self.secrets.revealed:
+            with self.context.database.transaction() as session:
+                self._record_reveal(session)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -92,8 +99,11 @@ class Call(Generic[Path, Query, Body]):
         with self.context.database.transaction() as session:
             yield session
             if self.secrets.revealed:
-                audit.record(session, "credentials.revealed", self.request_id, self.actor, now=self.now,
-                             operation=self.operation, environments=self.secrets.revealed)  # fmt: skip
+                self._record_reveal(session)
+
+    def _record_reveal(self, session: Session) -> None:
+        audit.record(session, "credentials.revealed", self.request_id, self.actor, now=self.now,
+                     operation=self.operation, environments=self.secrets.revealed)  # fmt: skip
 
     @contextmanager
     def asking(self) -> Iterator[Session]:

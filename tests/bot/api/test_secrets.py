@@ -7,10 +7,14 @@ import logging
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from structlog.testing import capture_logs
 
+from storage import tokens
 from storage.audit import Audit
+from storage.database import Database
 from storage.environments import Environment
+from storage.tokens import Role
 from storage.vault import Vault
 from tests.bot.api.client import OF_SHOP, Api, Reply, Rest, key, secret_of
 from tests.world import REPO
@@ -76,6 +80,31 @@ def test_every_change_that_shows_credentials_leaves_one_row(api: Api) -> None:
         *(f"POST /sfp/api{path}" for path, _ in requests),
         "POST /sfp/api/pools/{poolTag}/fetch",
     ]
+
+
+@pytest.mark.parametrize("path", SHOWING)
+def test_who_reads_credentials_keeps_nobody_from_writing(api: Api, path: str) -> None:
+    """On SQLite there is one writer at a time, and ten thousand credentials take seconds to open."""
+    api.spare()
+    api.assign("123")
+    wrote: list[str] = []
+    beside = Database(api.database.url)
+
+    def write(*_: object) -> None:
+        if not wrote:
+            wrote.append(path)
+            with beside.transaction() as session:
+                tokens.create(session, name="beside", role=Role.MEMBER, repositories=None,
+                              expires_at=api.world.clock(), now=api.world.clock())  # fmt: skip
+
+    event.listen(api.database.engine, "after_cursor_execute", write)
+    reply = show(api.owner, path)
+    event.remove(api.database.engine, "after_cursor_execute", write)
+    beside.dispose()
+
+    assert (reply.status, wrote) == (200, [path])
+    assert "force://canary" in reply.text
+    assert len(api.audit("credentials.revealed")) == 2
 
 
 def test_a_request_that_is_refused_reveals_nothing(api: Api) -> None:
