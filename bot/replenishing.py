@@ -56,6 +56,23 @@ def monitor_runs(
                 pools.end_monitor_run(session, pool_id, run_id, now=clock())
 
 
+@contextmanager
+def provision_runs(
+    transaction: Transaction, clock: Callable[[], datetime], run_id: str, pool_ids: Sequence[str]
+) -> Iterator[None]:
+    """As monitor_runs, for the runs that only fill pools up (contract P11). Refuses with RunInProgress."""
+    with transaction() as session:
+        for pool_id in sorted(pool_ids):
+            if not pools.begin_provision_run(session, pool_id, run_id, now=clock()):
+                raise RunInProgress("provision", pools.get(session, pool_id).provision_run_id or "")
+    try:
+        yield
+    finally:
+        with transaction() as session:
+            for pool_id in sorted(pool_ids):
+                pools.end_provision_run(session, pool_id, run_id)
+
+
 def replenish(context: Context, pool_id: str, run_id: str, transaction: Transaction) -> Run:
     """Reconcile → lifecycle → quota, once at a time for a pool (contract 11.1, P15). Refuses with RunInProgress.
 

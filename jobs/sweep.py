@@ -30,6 +30,7 @@ def sweep(shop: Workshop, task: Task) -> None:
     end_leases(shop, task)
     now = shop.clock()
     with shop.step(task) as session:
+        pools.end_stale_runs(session, now=now)
         waiting.give_up_overdue(session, now=now)
         for pool_id in environments.waited_for(session):
             offer(session, pool_id, now=now)

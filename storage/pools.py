@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, and_, bindparam, func, or_, select, text, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from storage.database import Base, Id, new_id
 from storage.environments import Environment, EnvironmentState
@@ -200,16 +200,25 @@ def begin_monitor_run(session: Session, pool_id: str, run_id: str, *, now: datet
 
     A run that has it already keeps it: its worker died, and another one goes on with it.
     """
-    free = or_(
-        Pool.monitor_run_id.is_(None),
-        Pool.monitor_run_id == run_id,
-        Pool.monitor_started_at < now - RUN_IS_STALE_AFTER,
-    )
+    return _begin_run(session, pool_id, run_id, Pool.monitor_run_id, Pool.monitor_started_at, now)
+
+
+def begin_provision_run(session: Session, pool_id: str, run_id: str, *, now: datetime) -> bool:
+    """As begin_monitor_run, for the pool's provision mutex."""
+    return _begin_run(session, pool_id, run_id, Pool.provision_run_id, Pool.provision_started_at, now)
+
+
+def _begin_run(
+    session: Session,
+    pool_id: str,
+    run_id: str,
+    holder: InstrumentedAttribute[str | None],
+    since: InstrumentedAttribute[datetime | None],
+    now: datetime,
+) -> bool:
+    free = or_(holder.is_(None), holder == run_id, since < now - RUN_IS_STALE_AFTER)
     taken = session.execute(
-        update(Pool)
-        .where(Pool.id == pool_id, free)
-        .values(monitor_run_id=run_id, monitor_started_at=now)
-        .returning(Pool.id)
+        update(Pool).where(Pool.id == pool_id, free).values({holder: run_id, since: now}).returning(Pool.id)
     ).first()
     return taken is not None
 
@@ -227,6 +236,26 @@ def end_monitor_run(session: Session, pool_id: str, run_id: str, *, now: datetim
         update(Pool)
         .where(and_(Pool.id == pool_id, Pool.monitor_run_id == run_id))
         .values(monitor_run_id=None, monitor_started_at=None, last_monitored_at=now)
+    )
+
+
+def end_provision_run(session: Session, pool_id: str, run_id: str) -> None:
+    """Gives the mutex back, if this run still holds it."""
+    session.execute(
+        update(Pool)
+        .where(and_(Pool.id == pool_id, Pool.provision_run_id == run_id))
+        .values(provision_run_id=None, provision_started_at=None)
+    )
+
+
+def end_stale_runs(session: Session, *, now: datetime) -> None:
+    """No pool names a run of which nothing can be left: a process that is killed gives nothing back."""
+    before = now - RUN_IS_STALE_AFTER
+    session.execute(
+        update(Pool).where(Pool.monitor_started_at < before).values(monitor_run_id=None, monitor_started_at=None)
+    )
+    session.execute(
+        update(Pool).where(Pool.provision_started_at < before).values(provision_run_id=None, provision_started_at=None)
     )
 
 

@@ -13,6 +13,7 @@ from bot.api.instance import InstanceAnswer, sandbox_id, show_instances
 from bot.api.pool_bodies import FetchBody, OfRepository, TagPath
 from bot.api.router import Routes
 from bot.api.visible import find_pool, find_repository
+from bot.replenishing import provision_runs
 from operations.assign import Assigned, Wish, assign
 from operations.errors import PoolExhausted, PoolNotFound, RunInProgress
 from operations.provision import provision
@@ -81,12 +82,12 @@ def list_instances(call: Call[TagPath, OfRepository, None]) -> list[InstanceAnsw
 )
 def provision_pool(call: Call[TagPath, OfRepository, None]) -> ProvisioningAnswer:
     tag = call.path.pool_tag
-    with call.transaction() as session:
-        if tag == EVERY_POOL:
-            quotas = _provision_all(session, call)
-        else:
-            pool, _ = find_pool(session, call, call.query.repository_identifier, tag)
-            quotas = Quotas(**_provision(session, call, pool))
+    with call.reading() as session:
+        found = _to_provision(session, call)
+    transaction, clock = call.context.database.transaction, call.context.clock
+    with provision_runs(transaction, clock, new_id(), [pool.id for pool in found]), call.transaction() as session:
+        each = [_provision(session, call, pool) for pool in found]
+    quotas = _sum_of(each) if tag == EVERY_POOL else Quotas(**each[0].model_dump(exclude={"pool_tag"}))
     which = "all pools" if tag == EVERY_POOL else f"pool {tag}"
     return ProvisioningAnswer(
         status="provisioning_started",
@@ -125,23 +126,29 @@ def fetch_sandbox(call: Call[TagPath, OfRepository, FetchBody]) -> FetchedAnswer
         )
 
 
-def _provision_all(session: Session, call: Call[TagPath, OfRepository, None]) -> Quotas:
-    """Every active pool of the repository; where there are none, nothing is to be created (13.5)."""
-    repository = find_repository(session, call, call.query.repository_identifier)
-    found = pools.of_repository(session, repository.id) if repository is not None else []
-    each = [PoolQuota(pool_tag=pool.tag, **_provision(session, call, pool)) for pool in found if pool.is_active]
+def _to_provision(session: Session, call: Call[TagPath, OfRepository, None]) -> list[Pool]:
+    """The pool of this tag; for `all` every active one of the repository, of which there may be none (13.5)."""
+    name, tag = call.query.repository_identifier, call.path.pool_tag
+    if tag != EVERY_POOL:
+        return [find_pool(session, call, name, tag)[0]]
+    repository = find_repository(session, call, name)
+    return [pool for pool in pools.of_repository(session, repository.id) if pool.is_active] if repository else []
+
+
+def _provision(session: Session, call: AnyCall, pool: Pool) -> PoolQuota:
+    filled = provision(session, pools.get(session, pool.id), call.actor, now=call.now)
+    return PoolQuota(
+        pool_tag=pool.tag,
+        pool_capacity=pool.min_available,
+        available_instances=filled.available,
+        provisioning_instances=filled.provisioning,
+        instances_to_be_created=len(filled.names),
+    )
+
+
+def _sum_of(each: list[PoolQuota]) -> Quotas:
     sums = {name: sum(getattr(quota, name) for quota in each) for name in Quota.model_fields}
     return Quotas(**sums, pools=each)
-
-
-def _provision(session: Session, call: AnyCall, pool: Pool) -> dict[str, int]:
-    filled = provision(session, pool, call.actor, now=call.now)
-    return {
-        "pool_capacity": pool.min_available,
-        "available_instances": filled.available,
-        "provisioning_instances": filled.provisioning,
-        "instances_to_be_created": len(filled.names),
-    }
 
 
 def _fetched(call: AnyCall, got: Assigned) -> Fetched:

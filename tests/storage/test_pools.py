@@ -59,6 +59,20 @@ def test_a_run_of_half_an_hour_is_stale(rows: Rows) -> None:
     assert rows.reload(pool).monitor_run_id == theirs
 
 
+def test_a_run_that_was_killed_is_not_shown_for_ever(rows: Rows) -> None:
+    pool, other = rows.pool(), rows.pool("other")
+    with rows.transaction() as session:
+        for begin_run in (pools.begin_monitor_run, pools.begin_provision_run):
+            assert begin_run(session, pool.id, new_id(), now=rows.clock())
+    rows.clock.advance(minutes=30, seconds=1)
+    begin(rows, other, new_id())
+    with rows.transaction() as session:
+        pools.end_stale_runs(session, now=rows.clock())
+    ended = rows.reload(pool)
+    assert (ended.monitor_run_id, ended.provision_run_id) == (None, None)
+    assert rows.reload(other).monitor_run_id is not None
+
+
 def test_of_many_that_begin_at_once_one_does(rows: Rows) -> None:
     pool = rows.pool()
     assert sorted(at_once([lambda: begin(rows, pool, new_id())] * 4)) == [False, False, False, True]

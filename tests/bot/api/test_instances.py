@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from bot.replenishing import provision_runs
 from storage.assignments import Assignment
 from storage.pools import Pool
 from storage.tasks import Task
@@ -160,6 +161,27 @@ def test_an_inactive_pool_is_not_provisioned(api: Api) -> None:
     assert api.owner.post(PROVISION, **OF_SHOP).body["details"]["instancesToBeCreated"] == 0
 
 
+def test_a_run_shows_in_the_pool_until_it_ends(api: Api) -> None:
+    pool = api.world.pool("core_dev", filled=False)
+    context = api.world.context
+    with provision_runs(api.database.transaction, context.clock, MINE, [pool.id]):
+        assert api.owner.get("/pools/configs/core_dev", **OF_SHOP).body["currentProvisionRunId"] == MINE
+        assert api.owner.post("/pools/core_dev/provision", **OF_SHOP).refused()[1] == "RUN_IN_PROGRESS"
+    assert api.owner.get("/pools/configs/core_dev", **OF_SHOP).body["currentProvisionRunId"] is None
+    assert api.owner.post("/pools/core_dev/provision", **OF_SHOP).status == 200
+    assert api.owner.get("/pools/configs/core_dev", **OF_SHOP).body["currentProvisionRunId"] is None
+
+
+def test_a_run_that_fails_ends(api: Api) -> None:
+    pool = api.world.pool("core_dev", filled=False)
+    with (
+        pytest.raises(ZeroDivisionError),
+        provision_runs(api.database.transaction, api.world.clock, MINE, [pool.id]),
+    ):
+        raise ZeroDivisionError
+    assert api.owner.get("/pools/configs/core_dev", **OF_SHOP).body["currentProvisionRunId"] is None
+
+
 @pytest.mark.parametrize("tag", ["core_dev", "all"])
 def test_a_run_that_holds_the_pool_is_waited_for_until_it_is_stale(api: Api, tag: str) -> None:
     pool = api.world.pool("core_dev", filled=False)
@@ -168,7 +190,7 @@ def test_a_run_that_holds_the_pool_is_waited_for_until_it_is_stale(api: Api, tag
         held.provision_run_id, held.provision_started_at = MINE, api.world.clock()
 
     refused = api.owner.post(f"/pools/{tag}/provision", **OF_SHOP)
-    api.world.clock.advance(minutes=30)
+    api.world.clock.advance(minutes=30, seconds=1)
 
     sentence = f"A provision run is already in progress ({MINE})"
     assert refused.refused() == (409, "RUN_IN_PROGRESS", sentence)
