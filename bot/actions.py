@@ -16,8 +16,10 @@ from bot.levels import Level
 from bot.look import Look
 from bot.version import VERSION
 from operations import notify, waiting
+from operations.end import replenish_soon
 from operations.extend import extend as extend_assignment
 from operations.find import find_living, find_or_refuse
+from operations.reconcile import refresh_soon
 from operations.status import status as status_of
 from operations.threads import News, take_news
 from operations.transition import transition as transition_assignment
@@ -147,6 +149,14 @@ def status(session: Session, asked: Asked, command: Command) -> str | None:
     return None if found.held or found.awaited else comments.nothing_yet()
 
 
+def refresh(session: Session, asked: Asked, command: Command) -> str | None:
+    """Compared with GitHub and the provider soon, repaired where it differs, and shown anew."""
+    for assignment in assignments.all_active(session, asked.holder):
+        replenish_soon(session, assignment.pool_id, now=asked.now)
+    refresh_soon(session, asked.thread, now=asked.now)
+    return None
+
+
 def why(session: Session, asked: Asked, command: Command) -> str | None:
     return comments.why(decisions.last(session, asked.holder))
 
@@ -184,6 +194,7 @@ ACTIONS: Mapping[str, Action] = {
     "unassign": unassign,
     "transition": transition,
     "status": status,
+    "refresh": refresh,
     "why": why,
     "help": show_help,
     "ping": ping,

@@ -68,6 +68,7 @@ CALLS = {
     "react": Call("POST", "/repos/{repo}/issues/comments/{comment_id}/reactions", WRITE_THREADS),
     "unreact": Call("DELETE", "/repos/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}", WRITE_THREADS),
     "comment": Call("GET", "/repos/{repo}/issues/comments/{comment_id}", READ_THREADS),
+    "open_threads": Call("POST", "/graphql", READ_THREADS),
     "minimize_comment": Call("POST", "/graphql", WRITE_THREADS),
     "add_labels": Call("POST", "/repos/{repo}/issues/{number}/labels", WRITE_THREADS),
     "remove_label": Call("DELETE", "/repos/{repo}/issues/{number}/labels/{label}", WRITE_THREADS),
@@ -397,6 +398,10 @@ class Installation:
         except NotFound:
             return Level.NONE
         return LEVELS.get(answer.role_name) or LEVELS.get(answer.permission, Level.NONE)
+
+    def query(self, name: str, read: Callable[[Any], Facts], query: str, variables: Mapping[str, Any]) -> Facts:
+        """What `read` finds in the answer to a GraphQL query."""
+        return read_answer(CALLS[name], self._github.query(self._id, CALLS[name], query, **variables), read)
 
     def _send(self, name: str, *, json: Any = None, params: Any = None, **values: object) -> httpx.Response:
         # Only a repository's name has a slash of its own.

@@ -112,7 +112,8 @@ def known_repository(
     repository.github_id = facts.id
     if installation_id is not None:
         installations.register(session, installation_id, facts.full_name.split("/")[0], now=now)
-        repository.installation_id = installation_id
+        if repository.installation_id != installation_id:
+            repository.installation_id, repository.installed_at = installation_id, now
     repository.default_branch = facts.default_branch or repository.default_branch
     if present:
         repositories.rename(session, repository, facts.full_name)

@@ -16,6 +16,7 @@ from operations.end import EndReason
 from operations.errors import NoPoolMatch, PoolExhausted
 from operations.expire import is_past_due
 from operations.extend import keep_alive
+from operations.reconcile import note_worked
 from operations.threads import take_news
 from storage import assignments, decisions, installations, pools, threads, tickets
 from storage.assignments import Assignment, Holder, HolderType
@@ -61,6 +62,7 @@ def serve_pull_request(
                 keep_alive(session, assignment, min(ACTIVITY_FLOOR, room), look.actor, now=now)
         elif not held and action in ASKING and not tickets.all_open(session, thread.holder):
             _serve_if_open(session, look, repository, thread, now=now)
+    note_worked(thread)
     notify.refresh(session, thread, now=now)
 
 
@@ -73,6 +75,7 @@ def serve_issue(
     GitHub does not show is gone, whatever was told of it late, and gets nothing.
     """
     thread = take_news(session, repository, news_of_issue(seen.facts), now=now)
+    note_worked(thread)
     if not thread.is_open:
         _close(session, look, thread, now=now)
         notify.refresh(session, thread, now=now)
@@ -87,6 +90,7 @@ def forget_issue(session: Session, look: Look, repository: Repository, facts: Is
     """The issue is not in this repository any more, whatever is told of it late."""
     thread = take_news(session, repository, news_of_issue(facts), now=now)
     thread.state = ThreadState.CLOSED
+    note_worked(thread)
     close(session, thread.holder, look.actor, now=now)
 
 

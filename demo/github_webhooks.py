@@ -39,6 +39,8 @@ class Webhooks:
     clock: Callable[[], datetime]
     attempts: list[Attempt] = field(default_factory=list)
     """The oldest first."""
+    remembers: bool = True
+    """Whether what was attempted is kept; False when the App had no webhook, say."""
 
     def of_thread(self, thread: Thread, action: str, sender: Account, **more: object) -> None:
         if isinstance(thread, PullRequest):
@@ -122,7 +124,7 @@ class Webhooks:
     def _attempt(self, headers: dict[str, str], body: bytes, *, redelivery: bool = False) -> None:
         at = self.clock()
         status = self.deliver(headers, body)
-        if status is not None:
+        if status is not None and self.remembers:
             self.attempts.append(Attempt(len(self.attempts) + 1, at, status, headers, body, redelivery))
 
 

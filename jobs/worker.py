@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
-from jobs import comments, deliveries, locks, provision, recover, replenish, serve, submissions, sweep
+from jobs import comments, deliveries, locks, provision, reconcile, recover, replenish, serve, submissions, sweep
 from jobs.workshop import Later, Workshop
 from operations.errors import OperationError
 from providers.provider import ProviderError
@@ -38,6 +38,8 @@ TASKS: Mapping[str, Job] = {
     "monitor": sweep.monitor,
     "sweep": sweep.sweep,
     "recover": recover.recover,
+    "reconcile_all": reconcile.reconcile_all,
+    "reconcile": reconcile.reconcile,
     "clean": sweep.clean,
 }
 

@@ -316,3 +316,11 @@ def _past_due(now: datetime) -> Any:
         Assignment.expires_at <= now,
         or_(Assignment.in_use_until.is_(None), Assignment.in_use_until <= now),
     )
+
+
+def active_holders(session: Session, repository_id: str) -> list[Holder]:
+    """Who of the repository holds something, in any domain."""
+    active = select(Assignment).where(
+        Assignment.repository_id == repository_id, Assignment.status == AssignmentStatus.ACTIVE
+    )
+    return [assignment.holder for assignment in session.scalars(active)]

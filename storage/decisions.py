@@ -28,6 +28,7 @@ class Reason(StrEnum):
     CLOSED = "closed"
     EXPIRED = "expired"
     REFUSED = "refused"
+    REPAIRED = "repaired"
 
 
 class Decision(Base):

@@ -257,6 +257,12 @@ def any_due(session: Session, *, now: datetime) -> bool:
     )
 
 
+def any_unworked(session: Session, serial_key: str) -> bool:
+    """Whether something about this pull request, issue or repository is acknowledged and not yet worked."""
+    unworked = Delivery.state.in_((DeliveryState.RECEIVED, DeliveryState.ACTIVE))
+    return bool(session.scalar(select(exists().where(Delivery.serial_key == serial_key, unworked))))
+
+
 def states(session: Session, guids: Sequence[str]) -> dict[str, str]:
     """The state of those that are in the inbox."""
     found = select(Delivery.guid, Delivery.state).where(Delivery.guid.in_(guids))

@@ -140,10 +140,7 @@ def lock(session: Session, pool_id: str) -> Pool:
     Claims do not (FOR NO KEY UPDATE lets their foreign keys pass), so that handing out never queues up here.
     """
     return session.scalars(
-        select(Pool)
-        .where(Pool.id == pool_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
+        select(Pool).where(Pool.id == pool_id).with_for_update(key_share=True).execution_options(populate_existing=True)
     ).one()
 
 
@@ -261,3 +258,10 @@ def end_stale_runs(session: Session, *, now: datetime) -> None:
 
 def repository_of(session: Session, pool: Pool) -> Repository:
     return session.get_one(Repository, pool.repository_id)
+
+
+def repositories_served(session: Session) -> list[Repository]:
+    """Those that asked for us, by having a pool, and have the App."""
+    having = select(Pool.repository_id).where(Pool.deleted_at.is_(None))
+    wanted = Repository.id.in_(having), Repository.installation_id.is_not(None)
+    return list(session.scalars(select(Repository).where(*wanted).order_by(Repository.id)))

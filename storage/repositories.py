@@ -24,6 +24,8 @@ class Repository(Base):
     default_branch: Mapped[str | None]
     private: Mapped[bool | None]
     archived: Mapped[bool] = mapped_column(default=False)
+    installed_at: Mapped[datetime | None]  # when its present installation came to have it
+    reconciled_at: Mapped[datetime | None]  # when it was last compared with GitHub as a whole
     created_at: Mapped[datetime]
 
     @property

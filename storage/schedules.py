@@ -44,6 +44,9 @@ SCHEDULE: Mapping[str, Recurring] = {
     "clean": Recurring(
         "clean", "17 * * * *", "Removes tasks, deliveries, lock tickets and events after seven days, and expired values"
     ),
+    "reconcile": Recurring(
+        "reconcile_all", "*/5 * * * *", "Compares pull requests and issues with GitHub's, and repairs", at_start=True
+    ),
     "missed-webhooks": Recurring(
         "recover", "*/5 * * * *", "Has the webhooks that GitHub could not deliver", at_start=True
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -42,6 +43,9 @@ class Thread(Base):
     updated_at: Mapped[datetime]  # GitHub's: older news is not taken
     comment_id: Mapped[int | None] = mapped_column(BigInteger)  # our sticky comment
     comment_digest: Mapped[str | None]  # of what it says
+    worked: Mapped[dict[str, Any] | None]  # the state that had its effects; a later one that differs has not
+    confirmed_at: Mapped[datetime | None]  # when a sweep last compared it with GitHub
+    repaired_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     @property
@@ -70,3 +74,7 @@ def of_holder(session: Session, holder: Holder) -> Thread | None:
         return None
     thread = find(session, holder.repository_id, int(holder.id))
     return thread if thread is not None and thread.type == holder.type else None
+
+
+def of_repository(session: Session, repository_id: str) -> list[Thread]:
+    return list(session.scalars(select(Thread).where(Thread.repository_id == repository_id).order_by(Thread.number)))

@@ -120,9 +120,9 @@ def test_the_recurring_work_is_due_by_its_pattern_and_not_before(world: World) -
         ("12:01:00", []),
         ("12:01:01", ["sweep"]),
         ("12:01:02", []),
-        ("12:17:01", ["clean", "recover", "sweep"]),
-        ("12:29:59", ["recover", "sweep"]),
-        ("12:30:01", ["monitor", "recover", "sweep"]),
+        ("12:17:01", ["clean", "reconcile_all", "recover", "sweep"]),
+        ("12:29:59", ["reconcile_all", "recover", "sweep"]),
+        ("12:30:01", ["monitor", "reconcile_all", "recover", "sweep"]),
     ]:
         at(world, time_of_day)
         tick(world.context, "one")
