@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, insert, text
+from sqlalchemy import BigInteger, Index, Integer, func, insert, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.database import Base, Id, Json
@@ -79,3 +79,14 @@ def record(
             "details": details,
         },
     )
+
+
+def of_dedicated(
+    session: Session, repository_id: str, environment_id: str | None = None, *, limit: int
+) -> tuple[list[Audit], int]:
+    """The newest accesses to a repository's dedicated environments, or to one of them, and how many there are."""
+    mine = [Audit.subject_type == "dedicated", Audit.repository_id == repository_id]
+    if environment_id is not None:
+        mine.append(Audit.subject_id == environment_id)
+    total = session.scalars(select(func.count()).select_from(Audit).where(*mine)).one()
+    return list(session.scalars(select(Audit).where(*mine).order_by(Audit.id.desc()).limit(limit))), total

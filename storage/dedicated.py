@@ -12,6 +12,7 @@ from sqlalchemy import ForeignKey, Index, Select, case, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.database import Base, Id, new_id
+from storage.locks import Resource, ResourceKind
 from storage.repositories import Repository
 
 
@@ -57,6 +58,11 @@ class DedicatedEnvironment(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def resource(self) -> Resource:
+        """What its lock is taken on."""
+        return Resource(self.repository_id, ResourceKind.ENVIRONMENT, self.id)
 
 
 @dataclass(frozen=True)

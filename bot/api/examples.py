@@ -216,6 +216,8 @@ PARAMETERS: Mapping[str, Any] = {
     "sandboxName": "dev123456",
     "assignmentType": "pr",
     "assignmentId": "123",
+    "name": "prod",
+    "category": "release",
 }
 
 BODIES: Mapping[str, Mapping[str, Any]] = {

@@ -32,8 +32,8 @@ def read_path(model: type[Any], values: Mapping[str, str]) -> Any:
 
 
 def read_query(model: type[Any], request: Request) -> Any:
-    """The query; of a parameter that is repeated the first counts."""
-    return None if model is NoneType else checked_query(model, request.args.to_dict())
+    """The query; of a parameter that is repeated the first counts, unless it is one that may be."""
+    return None if model is NoneType else checked_query(model, request.args.to_dict(flat=False))
 
 
 def read_body(model: type[Any], request: Request) -> Callable[[], Any]:

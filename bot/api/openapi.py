@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import NoneType
 from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from bot.api import environment_examples, examples
 from bot.api.errors import STATUS
-from bot.api.examples import ANSWERS, BODIES, PARAMETERS
+from bot.api.examples import PARAMETERS
 from bot.api.refusals import headers_with, shown
 from bot.api.router import PREFIX, Operation
 from bot.api.schemas import REF, Schemas
@@ -21,6 +22,8 @@ from storage.tokens import Role
 
 JSON = "application/json"
 EXAMPLES = shown()
+BODIES: Mapping[str, Any] = {**examples.BODIES, **environment_examples.BODIES}
+ANSWERS: Mapping[str, Any] = {**examples.ANSWERS, **environment_examples.ANSWERS}
 ABOUT = """\
 Review environments, their pools and everything around them: what Greenroom's comments on pull requests do, and the
 rest for administrators and pipelines. Compatible with the sfp server.
@@ -57,6 +60,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Retry-After": {
         "description": "In how many seconds asking again can help.", "schema": {"type": "integer", "minimum": 1},
     },
+    "Location": {"description": "The address to go to.", "required": True, "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "Always `Bearer`.", "schema": {"const": "Bearer"}},
 }  # fmt: skip
 
@@ -151,7 +155,7 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         "x-roles": list(operation.roles),
         "security": [{"bearer": []}] if operation.roles else [],
         "parameters": [*_parameters(operation, schemas, "path"), *_parameters(operation, schemas, "query")],
-        "responses": {str(operation.status.value): _success(operation, schemas), **_refusals(operation)},
+        "responses": {**_successes(operation, schemas), **_refusals(operation)},
     }
     if operation.body is not NoneType:
         described["requestBody"] = _body(operation, schemas)
@@ -173,7 +177,8 @@ def _parameters(operation: Operation, schemas: Schemas, place: Any) -> Iterator[
         if place == "path":
             schema = {"minLength": 1, **schema} if schema.get("type") == "string" else schema
         required = name in described.get("required", ())
-        example = {"example": PARAMETERS[name]} if required and name in PARAMETERS else {}
+        examples = schema.pop("examples", [PARAMETERS[name]] if required and name in PARAMETERS else [])
+        example = {"example": examples[0]} if examples else {}
         yield {"name": name, "in": place, "required": required, "schema": schema, **example}
 
 
@@ -189,8 +194,17 @@ def _present(field: dict[str, Any]) -> dict[str, Any]:
 
 def _body(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     schema = schemas.of(operation, "body")
-    required = bool(schemas.components[schema["$ref"].removeprefix(REF)].get("required"))
+    described = schemas.components[schema["$ref"].removeprefix(REF)]
+    required = described.get("type") != "object" or bool(described.get("required"))
     return {"required": required, "content": {JSON: _content(schema, BODIES.get(str(operation)))}}
+
+
+def _successes(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    answers = {str(operation.status.value): _success(operation, schemas)}
+    if operation.redirects:
+        described = {"description": "Elsewhere.", "headers": _headers(["X-Request-Id", "Location"])}
+        answers[str(HTTPStatus.FOUND.value)] = described
+    return answers
 
 
 def _success(operation: Operation, schemas: Schemas) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from bot.api import (
+    environment_access,
+    environment_contents,
+    environments,
     health,
     instances,
     key_values,
@@ -30,6 +33,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *sandboxes.routes.operations,
     *upkeep.routes.operations,
     *rules.routes.operations,
+    *environments.routes.operations,
+    *environment_access.routes.operations,
+    *environment_contents.routes.operations,
     *locks.routes.operations,
     *key_values.routes.operations,
     *tasks.routes.operations,

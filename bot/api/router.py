@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from http import HTTPStatus
+from operator import or_
 from typing import Any, TypeVar, get_args, get_type_hints
 from urllib.parse import unquote
 
@@ -33,6 +35,26 @@ EXPIRED_AT_ONCE = 100
 LONGEST_AGENT = 512  # characters; it is whatever a client says
 
 View = TypeVar("View", bound=Callable[[Any], Any])
+Item = TypeVar("Item")
+
+
+class Page(list[Item]):
+    """A part of a bare array, of which there are `total` in all."""
+
+    def __init__(self, items: Iterable[Item], total: int) -> None:
+        super().__init__(items)
+        self.total = total
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """An answer that leads elsewhere, by a link that nobody but the caller may get to know."""
+
+    url: str
+
+    def response(self) -> Response:
+        headers = {"Location": self.url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        return Response(status=HTTPStatus.FOUND, headers=headers)
 
 
 @dataclass(frozen=True)
@@ -50,6 +72,7 @@ class Operation:
     query: type[Any]
     body: type[Any]
     answer: TypeAdapter[Any]
+    redirects: bool
 
     def __str__(self) -> str:
         return f"{self.method} {PREFIX}{self.template}"
@@ -67,13 +90,15 @@ class Operation:
         return None if issubclass(self.path, RoutedFields) and not self.path.fits(values) else values
 
     def render(self, result: Any) -> Response:
-        """The answer as JSON; a bare array says how many it has (contract section 1, paging)."""
+        """The answer as JSON; a bare array says how many there are in all (contract section 1, paging)."""
+        if isinstance(result, Redirect):
+            return result.response()
         if self.status == HTTPStatus.NO_CONTENT:
             return Response(status=self.status)
         body = self.answer.dump_json(result, by_alias=True, exclude_unset=True)
         response = Response(body, self.status, mimetype="application/json")
         if isinstance(result, list):
-            response.headers["X-Total-Count"] = str(len(result))
+            response.headers["X-Total-Count"] = str(result.total if isinstance(result, Page) else len(result))
         return response
 
 
@@ -98,9 +123,10 @@ class Routes:
         def declare(view: View) -> View:
             hints = get_type_hints(view)
             path, query, body = get_args(hints["call"])
-            answer: TypeAdapter[Any] = TypeAdapter(hints["return"])
+            shown, redirects = _shown(hints["return"])
+            answer: TypeAdapter[Any] = TypeAdapter(shown)
             self.operations.append(
-                Operation(method, template, roles, summary, refuses, status, view, path, query, body, answer)
+                Operation(method, template, roles, summary, refuses, status, view, path, query, body, answer, redirects)
             )
             return view
 
@@ -185,6 +211,14 @@ class Api:
             with self._context.database.transaction() as session:
                 leases_ended = end_past_due_leases(session, now=now, limit=EXPIRED_AT_ONCE) == EXPIRED_AT_ONCE
         return caller
+
+
+def _shown(answer: Any) -> tuple[Any, bool]:
+    """What of a view's answer is shown as JSON, and whether it may be a Redirect instead."""
+    kinds = get_args(answer)
+    if Redirect not in kinds:
+        return answer, False
+    return reduce(or_, [kind for kind in kinds if kind is not Redirect]), True
 
 
 def _segments(path: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -33,16 +33,17 @@ def checked(model: type[Model], given: Any) -> Model:
         raise InvalidFields([_problem(details) for details in error.errors(include_url=False)]) from error
 
 
-def checked_query(model: type[Model], given: Mapping[str, str]) -> Model:
+def checked_query(model: type[Model], given: Mapping[str, Sequence[str]]) -> Model:
     """The model of a query. Raises MissingParameter before InvalidFields; an empty required one is missing."""
-    required = [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
-    for name in required:
-        if not given.get(name):
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    for name, field in fields.items():
+        if field.is_required() and not given.get(name, [""])[0]:
             raise MissingParameter(name)
-    for name, value in given.items():
-        if "\0" in value:
+    for name, values in given.items():
+        if any("\0" in value for value in values):
             raise InvalidFields.one(name, "characters", "must not contain U+0000")
-    return checked(model, dict(given))
+    repeatable = {name for name, field in fields.items() if get_origin(field.annotation) is list}
+    return checked(model, {name: values if name in repeatable else values[0] for name, values in given.items()})
 
 
 def _problem(details: ErrorDetails) -> Problem:

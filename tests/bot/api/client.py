@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from bot.context import Context
 from bot.web import create_app
-from storage import tokens
+from storage import repositories, tokens
 from storage.audit import Audit
 from storage.database import Database
 from storage.environments import Environment, EnvironmentState
@@ -33,6 +33,14 @@ POOL = {
     "daysToKeepUnassignedAvailable": 30,
     "refreshOrDeleteStrategy": "DELETE_EXPIRED",
     "isActive": True,
+}
+ENVIRONMENT = {
+    "repositoryIdentifier": REPO,
+    "name": "prod",
+    "description": "Production environment",
+    "category": "release",
+    "salesforceUsername": "admin@acme.example",
+    "branch": "main",
 }
 OF_SHOP = {"repositoryIdentifier": REPO}
 
@@ -155,6 +163,20 @@ class Api:
     def assign(self, id: str = "123", pool: str | None = "core", **body: Any) -> Reply:
         """An application asks for an environment for a pull request."""
         return self.application.post("/review/environments/assign", {**key(id), "poolTag": pool, **body})
+
+    def known(self, repo: str = REPO) -> None:
+        """The repository is known to Greenroom, though it has nothing."""
+        with self.database.transaction() as session:
+            repositories.register(session, repo, now=self.world.clock())
+
+    def dedicated(self, name: str = "prod", *, repo: str = REPO, **values: Any) -> dict[str, Any]:
+        """A dedicated environment, each with an org of its own; as the API answers it."""
+        self.known(repo)
+        given = {"name": name, "repositoryIdentifier": repo, "salesforceUsername": f"{name}@{repo}.example", **values}
+        reply = self.application.post("/environments", {**ENVIRONMENT, **given})
+        assert reply.status == 201, reply.text
+        made: dict[str, Any] = reply.body
+        return made
 
     def audit(self, action: str) -> list[Audit]:
         with self.world.session() as session:

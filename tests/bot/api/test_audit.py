@@ -15,7 +15,7 @@ from bot.passes import Purpose
 from storage import users
 from storage.audit import Audit
 from storage.database import Database
-from tests.bot.api.client import OF_SHOP, POOL, Api, Rest, key
+from tests.bot.api.client import ENVIRONMENT, OF_SHOP, POOL, Api, Rest, key
 from tests.world import REPO
 
 FETCHED = "550e8400-e29b-41d4-a716-446655440000"
@@ -126,6 +126,23 @@ def with_task(**schedule: Any) -> Callable[[Api], Asked]:
     return prepare
 
 
+def with_repository(asked: Asked) -> Callable[[Api], Asked]:
+    def prepare(api: Api) -> Asked:
+        api.known()
+        return asked
+
+    return prepare
+
+
+def with_environment(path: str, body: Any = None, **query: str) -> Callable[[Api], Asked]:
+    """A dedicated one named prod; its id stands for the ID in the path."""
+
+    def prepare(api: Api) -> Asked:
+        return Asked(f"/environments/{path.replace('ID', api.dedicated('prod')['id'])}", body, query)
+
+    return prepare
+
+
 ASKED: dict[str, Callable[[Api], Asked]] = {
     "POST /review/environments/assign": with_pool(Asked("/review/environments/assign", key(poolTag="core"))),
     "POST /review/environments/extend": with_assignment(Asked("/review/environments/extend", key(extensionHours=1))),
@@ -144,6 +161,18 @@ ASKED: dict[str, Callable[[Api], Asked]] = {
     "POST /pools/{poolTag}/extend": with_fetched(of_shop("/pools/core/extend", {"assignmentId": FETCHED})),
     "DELETE /pools/{poolTag}/instances/{sandboxName}": with_made_environment,
     "POST /pools/{poolTag}/replenish": with_pool(of_shop("/pools/core/replenish")),
+    "POST /environments": with_repository(Asked("/environments", ENVIRONMENT)),
+    **{
+        f"{method} /environments/orchestration-order": with_environment(
+            "orchestration-order", ["prod"], category="release", **OF_SHOP
+        )
+        for method in ("PUT", "PATCH", "POST")
+    },
+    "PATCH /environments/by-name/{name}": with_environment("by-name/prod", {"branch": "next"}, **OF_SHOP),
+    "DELETE /environments/by-name/{name}": with_environment("by-name/prod", **OF_SHOP),
+    "PATCH /environments/{id}": with_environment("ID", {"branch": "next"}),
+    "DELETE /environments/{id}": with_environment("ID"),
+    "POST /environments/{id}/releases": with_environment("ID/releases", {"releaseName": "core-2026-03"}),
     "POST /review/pools/assign": with_pool(Asked("/review/pools/assign", RULE)),
     "PUT /review/pools/assign/{id}": with_rule({"priority": 2}),
     "PATCH /review/pools/assign/{id}": with_rule({"priority": 2}),

@@ -11,9 +11,9 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from werkzeug.test import Client
 
 from bot.api.errors import STATUS
-from bot.api.examples import ANSWERS, BODIES, PARAMETERS
+from bot.api.examples import PARAMETERS
 from bot.api.fields import NO_NUL
-from bot.api.openapi import EXAMPLES, codes_of, document
+from bot.api.openapi import ANSWERS, BODIES, EXAMPLES, codes_of, document
 from bot.api.operations import OPERATIONS
 from bot.api.refusals import REFUSALS
 from operations.errors import OperationError
@@ -50,6 +50,28 @@ POST   /pools/{poolTag}/unassign                                member applicati
 POST   /pools/{poolTag}/extend                                  member application owner
 POST   /pools/{poolTag}/replenish                               application owner
 DELETE /pools/{poolTag}/instances/{sandboxName}                 owner
+
+GET    /environments                                            member application owner
+POST   /environments                                            application owner
+GET    /environments/orchestration-order                        member application owner
+PUT    /environments/orchestration-order                        application owner
+PATCH  /environments/orchestration-order                        application owner
+POST   /environments/orchestration-order                        application owner
+GET    /environments/by-name/{name}                             member application owner
+DELETE /environments/by-name/{name}                             owner
+PATCH  /environments/by-name/{name}                             application owner
+GET    /environments/{id}                                       member application owner
+DELETE /environments/{id}                                       owner
+PATCH  /environments/{id}                                       application owner
+GET    /environments/{id}/audit                                 application owner
+GET    /environments/audit                                      application owner
+GET    /environments/audit/{repository}                         application owner
+GET    /environments/{id}/frontdoor                             application owner
+GET    /environments/{id}/artifacts                             member application owner
+GET    /environments/by-name/{name}/artifacts                   member application owner
+GET    /environments/{id}/releases                              member application owner
+POST   /environments/{id}/releases                              application owner
+GET    /environments/by-name/{name}/releases                    member application owner
 
 GET    /review/pools/assign                                     member application owner
 POST   /review/pools/assign                                     application owner

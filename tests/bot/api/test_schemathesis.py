@@ -22,12 +22,16 @@ from schemathesis.checks import load_all_checks
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from sqlalchemy import update
 
-from bot.api.examples import BODIES, KEY, NEW_POOL, POOL_ASSIGNMENT, REPOSITORY
-from bot.api.openapi import document
+from bot.api.environment_examples import NEW as NEW_ENVIRONMENT
+from bot.api.environment_examples import UNLOCKED
+from bot.api.examples import KEY, NEW_POOL, POOL_ASSIGNMENT, REPOSITORY
+from bot.api.openapi import BODIES, document
 from bot.api.operations import OPERATIONS
 from bot.api.router import PREFIX, Operation
 from bot.context import Context
+from storage.dedicated import DedicatedEnvironment
 from tests.bot.api.client import Api
 from tests.provider import Clock
 from tests.world import World
@@ -54,6 +58,10 @@ BEYOND_THE_SCHEMA: Mapping[str, Callable[[dict[str, Any]], bool]] = {
         given.get(name) is not None for name in ("scheduleType", "scheduledFor", "recurrenceConfig")
     ),
     "GET /sfp/api/pools/status": lambda given: "repositoryIdentifier" not in given,
+    **{f"{method} /sfp/api/environments/orchestration-order": lambda _: True for method in ("PUT", "PATCH", "POST")},
+    "POST /sfp/api/environments/{id}/releases": lambda given: (
+        not {"publishedAt", "repositoryIdentifier"}.isdisjoint(given)
+    ),
 }
 
 
@@ -91,9 +99,18 @@ class Visitors:
         owner.post("/pools/configs", {**NEW_POOL, "poolTag": "core_dev", "provider": "mock"})
         owner.post("/pools/core_dev/provision", repositoryIdentifier=REPOSITORY)
         self._api.world.work()
+        self._have_environment()
         owner.post("/review/pools/assign", BODIES["POST /sfp/api/review/pools/assign"])
         owner.post("/review/environments/assign", {**KEY, "poolTag": "core_dev"})
         owner.post("/pools/core_dev/fetch", {"assignmentId": POOL_ASSIGNMENT}, repositoryIdentifier=REPOSITORY)
+
+    def _have_environment(self) -> None:
+        """The dedicated one of the examples, with its id."""
+        if self._api.owner.get(f"/environments/{UNLOCKED['id']}").status == 200:
+            return
+        self._api.owner.post("/environments", NEW_ENVIRONMENT)
+        with self._api.database.transaction() as session:
+            session.execute(update(DedicatedEnvironment).values(id=UNLOCKED["id"]))
 
 
 def goes_beyond_the_schema(case: Case[Any]) -> bool:
