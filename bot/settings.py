@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ SECRETS = (
     "SECRET_KEY", "GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "GITHUB_CLIENT_SECRET", "DATABASE_URL", "REDIS_URL",
 )  # fmt: skip
 SandboxMode = Literal["mock", "real"]
+Network = IPv4Network | IPv6Network
 Choice = TypeVar("Choice", bound=str)
 LAST_PORT = 65535
 LONGEST_CHAIN = 9  # of proxies
@@ -53,6 +55,7 @@ class Settings:
     sandbox_mode: SandboxMode | None = None
     rates: Rates | None = None
     trusted_proxies: int = 0
+    webhook_networks: tuple[Network, ...] = ()
     log_format: str | None = None
     log_level: str = "INFO"
 
@@ -83,6 +86,7 @@ class Settings:
             sandbox_mode=given.choice("GREENROOM_SANDBOX_MODE", get_args(SandboxMode)),
             rates=given.rates("RATE_LIMIT", Rates()),
             trusted_proxies=given.number("TRUSTED_PROXIES", 0, LONGEST_CHAIN),
+            webhook_networks=given.networks("GREENROOM_WEBHOOK_NETWORKS"),
             log_format=given.choice("LOG_FORMAT", ("text", "json")),
             log_level=given.choice("LOG_LEVEL", LOG_LEVELS) or "INFO",
         )
@@ -154,6 +158,12 @@ class _Given:
                 f"{default.address}"
             )
         return Rates(*map(int, numbers))
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        try:
+            return tuple(ip_network(network) for network in self.several(name))
+        except ValueError:
+            raise BadSettings(f"{name} must be networks like 10.1.0.0/16 or fd00:1::/64, separated by blanks") from None
 
     def choice(self, name: str, choices: tuple[Choice, ...]) -> Choice | None:
         value = self.text(name)

@@ -13,7 +13,19 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
-from jobs import comments, deliveries, locks, provision, reconcile, recover, replenish, serve, submissions, sweep
+from jobs import (
+    comments,
+    deliveries,
+    dispatches,
+    locks,
+    provision,
+    reconcile,
+    recover,
+    replenish,
+    serve,
+    submissions,
+    sweep,
+)
 from jobs.workshop import Later, Workshop
 from operations.errors import OperationError
 from providers.provider import ProviderError
@@ -41,6 +53,7 @@ TASKS: Mapping[str, Job] = {
     "reconcile_all": reconcile.reconcile_all,
     "reconcile": reconcile.reconcile,
     "clean": sweep.clean,
+    "dispatch": dispatches.dispatch,
 }
 
 SUBMITTED = ("fulfil", "repeat")  # what a caller follows must be seen to fail

@@ -14,6 +14,7 @@ from bot.context import Context, GitHubApp
 from bot.github import AppCredentials, GitHub, Installation, Token
 from bot.github_errors import Forbidden, NotConfigured, RateLimited
 from bot.look import Permissions
+from bot.receivers import Receivers
 from storage import installations, tasks
 from storage.installations import InstallationStatus
 from storage.tasks import Task
@@ -28,10 +29,17 @@ class Later:
 
 
 class Workshop:
-    """One for a worker process. `transport` stands in for the network to GitHub."""
+    """One for a worker process. `transport` stands in for the network to GitHub, `receivers` for that to webhooks."""
 
-    def __init__(self, context: Context, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        receivers: Receivers | None = None,
+    ) -> None:
         self.context = context
+        self.receivers = receivers or Receivers(context.settings.webhook_networks)
         self.database = context.database
         self.clock = context.clock
         self.permissions = Permissions(context.clock)

@@ -42,7 +42,7 @@ def emit(
         return
     said = data()
     hearing = [listener for listener in subscribed if listener.hears(event, said.repository_identifier)]
-    tell(session, hearing, event, asdict(said), now=now, repository_id=repository_id, once_key=once_key)
+    tell(session, hearing, event, _spelled(asdict(said)), now=now, repository_id=repository_id, once_key=once_key)
 
 
 def emit_assignment(
@@ -78,11 +78,14 @@ def tell(
     once_key: str | None = None,
     triggered: bool = False,
 ) -> str | None:
-    """These webhooks hear of the event; its id, or None if nobody does. `triggered` is one that did not happen."""
+    """These webhooks hear of the event, whose data is as JSON has it; its id, or None if nobody does.
+
+    `triggered` is one that did not happen.
+    """
     if not hearing:
         return None
     event_id = new_id()
-    envelope = {"id": event_id, "event": event, "createdAt": iso(now), "triggered": triggered, "data": _spelled(data)}
+    envelope = {"id": event_id, "event": event, "createdAt": iso(now), "triggered": triggered, "data": dict(data)}
     body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
     if not events.insert(session, event_id, event, body, repository_id=repository_id, once_key=once_key, now=now):
         return None

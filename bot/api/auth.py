@@ -35,6 +35,12 @@ class Caller:
     def sees(self, repository: str) -> bool:
         return self.repositories is None or repository.lower() in self.repositories
 
+    def governs(self, repositories: list[str] | None) -> bool:
+        """Whether the caller's scope covers these, None being all. A person who owns is not limited."""
+        if self.repositories is None or self.login is not None:
+            return True
+        return repositories is not None and self.repositories.issuperset(repositories)
+
     @property
     def may_see_secrets(self) -> bool:
         return self.role in CHANGE

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from operations.events import EventType
+
 REPOSITORY = "flxbl-io/sf-core"
 NOON = "2025-01-01T12:00:00Z"
 POOL_ASSIGNMENT = "550e8400-e29b-41d4-a716-446655440000"
@@ -204,6 +206,99 @@ FETCHED = {
 }
 PROGRESS = {"status": "active", "progress": 40}
 
+WEBHOOK = {
+    "id": "123e4567-e89b-42d3-a456-426614174002",
+    "name": "chat",
+    "url": "https://hooks.example.com/greenroom",
+    "events": ["assignment.created", "pool.exhausted"],
+    "repositories": None,
+    "headers": ["X-Team"],
+    "format": "json",
+    "timeout": 10000,
+    "retryCount": 3,
+    "retryDelay": 60000,
+    "status": "active",
+    "failedInARow": 0,
+    "lastSentAt": None,
+    "lastOutcome": None,
+    "createdBy": "dev@example.com",
+    "createdAt": NOON,
+    "updatedAt": NOON,
+}
+EVENT_ID = "123e4567-e89b-42d3-a456-426614174003"
+
+_TOLD_ASSIGNMENT = {
+    **KEY,
+    "domain": None,
+    "poolTag": "core_dev",
+    "sandboxName": "dev123456",
+    "status": "active",
+    "assignedBy": "dev@example.com",
+    "assignedAt": NOON,
+    "expiresAt": "2025-01-03T12:00:00Z",
+    "previousExpiresAt": None,
+    "previousAssignment": None,
+    "reason": None,
+}
+_TOLD_INSTANCE = {
+    "repositoryIdentifier": REPOSITORY,
+    "poolTag": "core_dev",
+    "sandboxName": "dev123456",
+    "status": "AVAILABLE",
+    "reason": None,
+}
+_TOLD_LOCK = {
+    "repositoryIdentifier": REPOSITORY,
+    "kind": "environment",
+    "resource": "prod",
+    "lockedBy": "ci-pipeline-123",
+    "reason": "Deployment in progress",
+    "expiresAt": "2025-01-01T12:30:00Z",
+    "endReason": None,
+}
+_TOLD_TASK = {
+    "operationId": "123e4567-e89b-42d3-a456-426614174004",
+    "type": "fetchReviewEnvironment",
+    "status": "completed",
+    "submittedBy": "nightly pipeline",
+    "errorCode": None,
+    "errorMessage": None,
+    "repositoryIdentifier": REPOSITORY,
+}
+
+# What each event says (operations/events.py).
+EVENTS: Mapping[EventType, Mapping[str, Any]] = {
+    EventType.ASSIGNMENT_CREATED: _TOLD_ASSIGNMENT,
+    EventType.ASSIGNMENT_QUEUED: {
+        **KEY, "domain": None, "poolTag": "core_dev", "position": 1, "requestedBy": "dev@example.com",
+    },
+    EventType.ASSIGNMENT_EXTENDED: {
+        **_TOLD_ASSIGNMENT, "previousExpiresAt": "2025-01-03T12:00:00Z", "expiresAt": "2025-01-04T12:00:00Z",
+    },
+    EventType.ASSIGNMENT_EXPIRING: _TOLD_ASSIGNMENT,
+    EventType.ASSIGNMENT_RELEASED: {**_TOLD_ASSIGNMENT, "status": "released", "reason": "unassigned"},
+    EventType.ASSIGNMENT_EXPIRED: {**_TOLD_ASSIGNMENT, "status": "expired", "reason": "expired"},
+    EventType.ASSIGNMENT_TRANSITIONED: {
+        **_TOLD_ASSIGNMENT, "assignmentType": "issue", "assignmentId": "456", "previousAssignment": "pr-123",
+    },
+    EventType.INSTANCE_AVAILABLE: _TOLD_INSTANCE,
+    EventType.INSTANCE_ERROR: {**_TOLD_INSTANCE, "status": "ERROR", "reason": "Not found at the provider"},
+    EventType.INSTANCE_FLAGGED: {**_TOLD_INSTANCE, "status": "EXPIRED"},
+    EventType.INSTANCE_DELETED: {**_TOLD_INSTANCE, "status": "ARCHIVED"},
+    EventType.POOL_EXHAUSTED: {
+        "repositoryIdentifier": REPOSITORY, "poolTag": "core_dev", "total": 5, "maxTotal": 5, "assigned": 4,
+        "provisioning": 1, "waiting": 1,
+    },
+    EventType.LOCK_ACQUIRED: _TOLD_LOCK,
+    EventType.LOCK_RELEASED: {**_TOLD_LOCK, "endReason": "unlocked"},
+    EventType.LOCK_FORCED: {**_TOLD_LOCK, "endReason": "forced"},
+    EventType.TASK_COMPLETED: _TOLD_TASK,
+    EventType.TASK_FAILED: {
+        **_TOLD_TASK, "status": "failed", "errorCode": "POOL_EXHAUSTED",
+        "errorMessage": "No environment is available in pool core_dev",
+    },
+}  # fmt: skip
+
 PARAMETERS: Mapping[str, Any] = {
     "repository": REPOSITORY,
     "resource": "deploy",
@@ -221,6 +316,16 @@ PARAMETERS: Mapping[str, Any] = {
 }
 
 BODIES: Mapping[str, Mapping[str, Any]] = {
+    "POST /sfp/api/webhooks": {
+        "url": WEBHOOK["url"],
+        "events": WEBHOOK["events"],
+        "name": "chat",
+        "secret": "a secret of 16 or more characters",
+        "headers": {"X-Team": "platform"},
+    },
+    "PATCH /sfp/api/webhooks/{id}": {"status": "active", "timeout": 5000},
+    "POST /sfp/api/webhooks/trigger": {"event": "pool.exhausted", "payload": EVENTS[EventType.POOL_EXHAUSTED]},
+    "POST /sfp/api/webhooks/{id}/deliver": {"eventId": EVENT_ID},
     "POST /sfp/api/review/environments/assign": {
         **KEY,
         "poolTag": "core_dev",
@@ -302,6 +407,20 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 }
 
 ANSWERS: Mapping[str, Any] = {
+    "GET /sfp/api/webhooks": [WEBHOOK],
+    "POST /sfp/api/webhooks": WEBHOOK,
+    "GET /sfp/api/webhooks/{id}": WEBHOOK,
+    "PATCH /sfp/api/webhooks/{id}": {**WEBHOOK, "timeout": 5000},
+    "DELETE /sfp/api/webhooks/{id}": {"message": "Webhook deleted successfully", "id": WEBHOOK["id"]},
+    "POST /sfp/api/webhooks/trigger": {
+        "message": "Event pool.exhausted is on its way to 1 webhooks",
+        "eventId": EVENT_ID,
+        "webhooks": 1,
+    },
+    "POST /sfp/api/webhooks/{id}/deliver": {
+        "message": f"Event {EVENT_ID} is on its way again",
+        "eventId": EVENT_ID,
+    },
     "POST /sfp/api/key-value": KEY_VALUE,
     "POST /sfp/api/key-value/upsert": KEY_VALUE,
     "GET /sfp/api/key-value/{key}": KEY_VALUE,

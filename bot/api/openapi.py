@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from bot.api import environment_examples, examples
 from bot.api.errors import STATUS
 from bot.api.examples import PARAMETERS
+from bot.api.messages import MODELS, messages
 from bot.api.refusals import headers_with, shown
 from bot.api.router import PREFIX, Operation
 from bot.api.schemas import REF, Schemas
@@ -81,7 +82,7 @@ ERROR: dict[str, Any] = {
 
 def document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]:
     """The whole document, for a server at this address."""
-    schemas = Schemas(operations)
+    schemas = Schemas(operations, MODELS.values())
     paths: dict[str, dict[str, Any]] = {}
     names = operation_ids(operations)
     for operation in operations:
@@ -95,6 +96,7 @@ def document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]
         "servers": [{"url": public_url}],
         "tags": [{"name": name, "description": about} for _, name, about in TAGS if name in used],
         "paths": paths,
+        "webhooks": messages(schemas),
         "components": {
             "schemas": {"Error": ERROR, **schemas.components},
             "headers": HEADERS,

@@ -21,6 +21,7 @@ from bot.api import (
     tokens,
     upkeep,
     users,
+    webhooks,
 )
 from bot.api.router import Operation
 
@@ -41,6 +42,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *tasks.routes.operations,
     *tokens.routes.operations,
     *users.routes.operations,
+    *webhooks.routes.operations,
     *repository.routes.operations,
     *orgs.routes.operations,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import NoneType
 from typing import Any, Literal
 
@@ -33,12 +33,13 @@ JSON_VALUE: dict[str, Any] = {
 class Schemas:
     """`components` has the models that several places share; `of` says what stands in one place."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
-        named = [
+    def __init__(self, operations: Sequence[Operation], others: Iterable[type[Any]] = ()) -> None:
+        named: list[Any] = [
             ((str(operation), part), mode, adapter)
             for operation in operations
             for part, mode, adapter in _parts(operation)
         ]
+        named += [((model.__name__, "answer"), "serialization", TypeAdapter(model)) for model in others]
         self._found, described = TypeAdapter.json_schemas(
             named, ref_template=REF + "{model}", schema_generator=_Describer
         )

@@ -71,7 +71,8 @@ class TokenDeleted(Answer):
 def list_tokens(call: Call[None, None, None]) -> list[TokenAnswer]:
     """Those that `greenroom token create` made are among them: an owner may end each."""
     with call.reading() as session:
-        return [TokenAnswer(**_shown(token)) for token in tokens.listed(session) if _governs(call.caller, token)]
+        own = [token for token in tokens.listed(session) if call.caller.governs(token.repositories)]
+        return [TokenAnswer(**_shown(token)) for token in own]
 
 
 @routes.add(
@@ -106,7 +107,7 @@ def _find(session: Session, call: AnyCall, given: str) -> Token:
         token = tokens.get(session, str(UUID(given)))
     except ValueError:
         token = tokens.find(session, given)
-    if token is None or not _governs(call.caller, token):
+    if token is None or not call.caller.governs(token.repositories):
         raise TokenNotFound
     return token
 
@@ -117,10 +118,3 @@ def _scope(caller: Caller, wanted: list[str] | None) -> list[str] | None:
         if not caller.sees(repository):
             raise RepositoryNotFound(repository)
     return wanted or (None if caller.repositories is None or caller.login else sorted(caller.repositories))
-
-
-def _governs(caller: Caller, token: Token) -> bool:
-    """Whether the caller's scope covers the token's."""
-    if caller.repositories is None or caller.login is not None:
-        return True
-    return token.repositories is not None and caller.repositories.issuperset(token.repositories)

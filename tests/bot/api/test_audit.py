@@ -23,6 +23,7 @@ HUB = "hub@acme.example"
 ORG = {"username": HUB, "sfdxAuthUrl": "force://PlatformCLI::secret@acme.my.salesforce.com"}
 RULE = {"repositoryIdentifier": REPO, "poolTag": "core", "branchPattern": "main", "priority": 1}
 TASK = {"type": "listAssignedReviewEnvironments", "data": {}}
+WEBHOOK = {"url": "https://hooks.example/x", "events": ["pool.exhausted"]}
 MOVED = {
     "repositoryIdentifier": REPO,
     "fromAssignmentType": "pr",
@@ -96,6 +97,15 @@ def with_key(asked: Asked) -> Callable[[Api], Asked]:
     def prepare(api: Api) -> Asked:
         api.owner.post("/key-value", {"key": "k", "value": 1})
         return asked
+
+    return prepare
+
+
+def with_webhook(path: str = "", body: Any = None) -> Callable[[Api], Asked]:
+    def prepare(api: Api) -> Asked:
+        made = api.owner.post("/webhooks", WEBHOOK).body
+        api.owner.post("/webhooks/trigger", {"event": "pool.exhausted"})
+        return Asked(f"/webhooks/{made['id']}{path}", body)
 
     return prepare
 
@@ -177,6 +187,11 @@ ASKED: dict[str, Callable[[Api], Asked]] = {
     "PUT /review/pools/assign/{id}": with_rule({"priority": 2}),
     "PATCH /review/pools/assign/{id}": with_rule({"priority": 2}),
     "DELETE /review/pools/assign/{id}": with_rule(),
+    "POST /webhooks": lambda _: Asked("/webhooks", WEBHOOK),
+    "PATCH /webhooks/{id}": with_webhook(body={"timeout": 5000}),
+    "DELETE /webhooks/{id}": with_webhook(),
+    "POST /webhooks/trigger": lambda _: Asked("/webhooks/trigger", {"event": "pool.exhausted"}),
+    "POST /webhooks/{id}/deliver": with_webhook("/deliver", {}),
     "POST /key-value": lambda _: Asked("/key-value", {"key": "k", "value": 1}),
     "POST /key-value/upsert": with_key(Asked("/key-value/upsert", {"key": "k", "value": 2})),
     "PUT /key-value/{key}": with_key(Asked("/key-value/k", {"value": 2})),

@@ -17,6 +17,7 @@ from bot.api.openapi import ANSWERS, BODIES, EXAMPLES, codes_of, document
 from bot.api.operations import OPERATIONS
 from bot.api.refusals import REFUSALS
 from operations.errors import OperationError
+from operations.events import DATA, EventType
 from storage.tokens import Role
 from tests.bot.api.client import Api, Reply
 from tests.bot.api.test_errors import refusals
@@ -98,6 +99,13 @@ GET    /tasks/{operationId}/recurring-instances                 member applicati
 
 GET    /
 GET    /ping
+GET    /webhooks                                                owner
+POST   /webhooks                                                owner
+GET    /webhooks/{id}                                           owner
+PATCH  /webhooks/{id}                                           owner
+DELETE /webhooks/{id}                                           owner
+POST   /webhooks/trigger                                        owner
+POST   /webhooks/{id}/deliver                                   owner
 POST   /key-value                                               application owner
 POST   /key-value/upsert                                        application owner
 GET    /key-value/{key}                                         member application owner
@@ -207,6 +215,16 @@ def test_an_optional_field_of_a_body_may_be_null_and_a_parameter_may_not() -> No
     parameters = DOCUMENT["paths"]["/sfp/api/review/environments/list"]["get"]["parameters"]
     [by] = [given["schema"] for given in parameters if given["name"] == "assignedBy"]
     assert by == {"type": "string", "pattern": NO_NUL}
+
+
+@pytest.mark.parametrize("event", EventType)
+def test_what_a_webhook_is_sent_is_described_with_an_example(event: EventType) -> None:
+    message = content(DOCUMENT["webhooks"][event]["post"]["requestBody"])
+    schema = message["schema"]
+    valid(schema, message["example"])
+    said = DOCUMENT["components"]["schemas"][DATA[event].__name__]["properties"]
+    assert said.keys() == message["example"]["data"].keys()
+    assert schema["properties"]["event"] == {"const": event}
 
 
 # Its examples
