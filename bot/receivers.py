@@ -15,6 +15,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 # Public by its number, and yet the inside of a cloud: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
 INSIDE = frozenset({ip_address("168.63.129.16")})
+LAST_PORT = 65535
 OWN_NAMES = ("localhost", "localhost.localdomain")
 NAT64 = ip_network("64:ff9b::/96")
 COMPATIBLE = ip_network("::/96")
@@ -162,4 +163,6 @@ def _parsed(url: str) -> httpx.URL:
         raise ValueError("not an address") from error
     if target.scheme not in ("http", "https") or not target.host or target.userinfo:
         raise ValueError("not an address")
+    if target.port is not None and not 0 < target.port <= LAST_PORT:
+        raise ValueError("not a port")
     return target

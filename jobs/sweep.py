@@ -10,6 +10,7 @@ from operations import environments as life
 from operations import waiting
 from operations.end import offer, replenish_soon
 from operations.expire import expire_past_due
+from operations.warn import warn
 from storage import deliveries, environments, events, key_values, locks, pools, submissions, tasks
 from storage.tasks import KEPT, Task
 
@@ -32,6 +33,7 @@ def sweep(shop: Workshop, task: Task) -> None:
     with shop.step(task) as session:
         pools.end_stale_runs(session, now=now)
         waiting.give_up_overdue(session, now=now)
+        warn(session, now=now)
         for pool_id in environments.waited_for(session):
             offer(session, pool_id, now=now)
         for environment in environments.in_motion_without_task(session):

@@ -292,6 +292,12 @@ def lock_of_pool(session: Session, pool_id: str) -> list[Assignment]:
     )
 
 
+def ending(session: Session, *, after: datetime, until: datetime) -> list[Assignment]:
+    """Active assignments that end in this time, the soonest first."""
+    soon = (Assignment.status == AssignmentStatus.ACTIVE, Assignment.expires_at > after, Assignment.expires_at <= until)
+    return list(session.scalars(select(Assignment).where(*soon).order_by(Assignment.expires_at, Assignment.id)))
+
+
 def past_due(session: Session, *, now: datetime, limit: int = 100) -> list[Assignment]:
     """Active assignments whose life has ended, held alone; those another transaction works on are left to it."""
     return list(
