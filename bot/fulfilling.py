@@ -82,7 +82,14 @@ def _fetch(session: Session, work: Work) -> AssignedAnswer | None:
     repository = work.repository(session, data.repository)
     if repository is None:
         raise RepositoryNotFound(data.repository or "")
-    wish = Wish(_holder(repository, data), pool_tag=data.tag, branch=data.branch, domains=data.wanted_domains)
+    wish = Wish(
+        _holder(repository, data),
+        pool_tag=data.tag,
+        branch=data.branch,
+        domains=data.wanted_domains,
+        hours=data.expiration_hours,
+        is_immortal=data.is_immortal,
+    )
     got = fetch(session, work.submission, wish, work.actor, now=work.now)
     if got is None:
         return None

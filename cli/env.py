@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 from cli import screen
-from cli.failures import EXIT_CODES, Misuse
+from cli.failures import EXIT_CODES, Failure, Misuse
+from cli.following import follow
 from cli.holders import TYPES, read_holders
 from cli.remote import Remote, in_repository, of_repository, remote
-from cli.server import segment
+from cli.server import Refused, segment
 from cli.text import DURATION, length, moment, until
-from cli.waiting import wait_for
+from cli.waiting import TimedOut, given_up_with, wait_for
 
 LISTED = 100
 COLUMNS = ("HOLDER", "DOMAIN", "ENVIRONMENT", "POOL", "STATUS", "EXPIRES", "IN USE BY", "ASSIGNED BY", "REPOSITORY")
@@ -93,11 +94,8 @@ def assign(at: Remote, words: tuple[str, ...], repo: str, wait: bool, timeout: t
         "override": options["override"] or None,
     }
 
-    def ask() -> Any:
-        return at.server.ask("POST", "/review/environments/assign", body=body)
-
-    answer = wait_for(ask, at.clock, timeout) if wait else ask()
-    at.show(answer, lambda: _show(answer["assignment"], "has already" if answer["isReused"] else "has"))
+    answer = _wait_in_line(at, body, timeout) if wait else _ask_for(at, body)
+    at.show(answer, lambda: _show(answer["assignment"], "has already" if answer["isReused"] and not wait else "has"))
 
 
 @env.command("extend")
@@ -167,7 +165,7 @@ def acquire(at: Remote, words: tuple[str, ...], repo: str, wait: bool, timeout: 
     minutes = options["time"].total_seconds() / 60
     body = {**who.body(repo, options["domain"]), "duration": minutes, "usedBy": options["by"] or _me()}
 
-    def ask() -> Any:
+    def ask(_left: float = 0) -> Any:
         return at.server.ask("POST", "/review/environments/acquire", body=body)
 
     answer = wait_for(ask, at.clock, timeout) if wait else ask()
@@ -187,6 +185,38 @@ def release(at: Remote, words: tuple[str, ...], repo: str, domain: str | None, b
     body = {**who.body(repo, domain), "usedBy": None if force else by or _me()}
     answer = at.server.ask("POST", "/review/environments/release", body=body)
     at.show(answer, lambda: screen.say(f"{answer['message']}: {answer['assignment']['sandboxName']}"))
+
+
+def _ask_for(at: Remote, body: Mapping[str, Any]) -> Any:
+    return at.server.ask("POST", "/review/environments/assign", body=body)
+
+
+def _wait_in_line(at: Remote, body: dict[str, Any], timeout: timedelta) -> Any:
+    """What is free at once, or what a task has got when its turn came: it waits in the line that everybody waits in.
+
+    Whoever asks again and again instead is passed over while others wait in line.
+    """
+    try:
+        return _ask_for(at, body)
+    except Refused as refused:
+        if refused.code != "POOL_EXHAUSTED" or body["override"]:
+            raise
+        refused_with = refused.message
+        screen.note(f"Waiting: {refused_with}")
+    data = {name: value for name, value in body.items() if value is not None}
+    wish = {"type": "fetchReviewEnvironment", "data": {**data, "wait": timeout.total_seconds()}, "priority": "high"}
+    operation = at.server.ask("POST", "/tasks", body=wish)["operationId"]
+    with given_up_with(lambda: at.server.ask("DELETE", f"/tasks/{segment(operation)}")):
+        try:
+            ended = follow(at, operation, timeout, "In line for an environment:").status
+        except TimedOut:
+            raise TimedOut(timeout, refused_with) from None
+    if ended["status"] == "completed":
+        return _ask_for(at, body)
+    error = ended.get("error") or {"message": "the task was cancelled", "code": ""}
+    if error["code"] == "POOL_EXHAUSTED":
+        raise TimedOut(timeout, error["message"])
+    raise Failure(f"Waiting in line failed: {error['message']}")
 
 
 def _list(answer: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ def commands_in_readme() -> Iterator[list[str]]:
 def test_every_command_in_readme_exists() -> None:
     shown = list(commands_in_readme())
     in_script = set(re.findall(r"^    ([a-z]+)\)$", (ROOT / "greenroom").read_text(), re.MULTILINE))
-    assert in_script == {"test", "lock"}
+    assert in_script == {"test", "requirements"}
     missing = [words for words in shown if words[0] not in in_script and not exists(main, words)]
     assert shown
     assert missing == []

@@ -92,7 +92,10 @@ class KeyData(RepositoryData):
 
 
 class FetchData(KeyData):
-    """`wait` and `leasefor` are seconds: how long to wait at most, and for how long to acquire what came of it."""
+    """`wait` and `leasefor` are seconds: how long to wait at most, and for how long to acquire what came of it.
+
+    `expirationHours` and `isImmortal` are R1's, and ours here: who waits may want what who does not wait may.
+    """
 
     pool_tag: PoolTag | None = None
     pool: Annotated[PoolTag | None, Legacy] = None
@@ -100,6 +103,8 @@ class FetchData(KeyData):
     domains: list[Domain] = Field(default=[])
     wait: Annotated[float, Between(0, LONGEST_WAIT)] = 1200
     leasefor: Lease | None = None
+    expiration_hours: Annotated[float, Between(1, 720)] | None = None
+    is_immortal: bool = False
 
     @property
     def tag(self) -> str | None:

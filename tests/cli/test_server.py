@@ -121,13 +121,13 @@ def test_too_many_requests_are_said(terminal: Terminal) -> None:
 def test_who_waits_anyway_waits_for_as_long_as_the_server_asks(terminal: Terminal) -> None:
     often = ("429 TOO MANY", {"Retry-After": "40"}, refusal("RATE_LIMITED", "Too many requests, retry in 40 seconds"))
     trouble = ("503 AWAY", {"Retry-After": "5"}, refusal("STORE_UNAVAILABLE", "The state store is unreachable"))
-    gone: Answer = ("404 NOT FOUND", {}, refusal("POOL_NOT_FOUND", "Pool not found"))
-    refused = typed_at(Doubtful([often, trouble, gone]), terminal, "env assign pr 1 --pool core --wait")
+    gone: Answer = ("404 NOT FOUND", {}, refusal("ASSIGNMENT_NOT_FOUND", "No active assignment"))
+    refused = typed_at(Doubtful([often, trouble, gone]), terminal, "env acquire pr 1 --wait")
     assert (refused.code, terminal.waited) == (1, 45)
     assert refused.err.splitlines()[:3] == [
         "Waiting: Too many requests, retry in 40 seconds",
         "Waiting: The state store is unreachable",
-        "Error: Pool not found",
+        "Error: No active assignment",
     ]
 
 
@@ -159,7 +159,7 @@ def test_what_a_server_says_does_not_move_the_terminal(terminal: Terminal) -> No
 
 
 def test_help_tells_the_exit_codes() -> None:
-    for group in ("env", "pool"):
+    for group in ("env", "lock", "pool", "task"):
         shown = CliRunner().invoke(main, [group, "--help"]).output
         assert " ".join(EXIT_CODES.split()) in " ".join(shown.split())
 
@@ -173,8 +173,9 @@ def test_a_terminal_is_shown_a_table_and_a_bar(terminal: Terminal) -> None:
     assert "━" in shown or "─" in shown
     assert "pr-1" in shown
     waiting = on_a_terminal(terminal, "env", "assign", "pr", "2", "--pool", "core", "--wait", "--timeout", "1s")
+    assert "In line for an environment" in waiting
     assert "Waiting: No environment is available" in waiting
-    assert "Gave up after 1 s" in waiting
+    assert "Gave up after 1 s: No environment is available" in waiting
 
 
 def on_a_terminal(terminal: Terminal, *words: str) -> str:
