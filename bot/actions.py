@@ -3,60 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from bot import comments, serving
+from bot import comments, locking, serving
 from bot.arguments import Target
+from bot.asked import Asked, Refused
 from bot.commands import COMMANDS, Command
 from bot.help import help_text
-from bot.levels import Level
-from bot.look import Look
 from bot.version import VERSION
 from operations import notify, waiting
 from operations.end import replenish_soon
 from operations.extend import extend as extend_assignment
 from operations.find import find_living, find_or_refuse
+from operations.locked import refuse_if_locked
 from operations.reconcile import refresh_soon
 from operations.status import status as status_of
-from operations.threads import News, take_news
+from operations.threads import take_news
 from operations.transition import transition as transition_assignment
 from operations.unassign import unassign as unassign_assignment
 from storage import assignments, decisions, pools, tickets
 from storage.assignments import Assignment, Holder, HolderType
-from storage.audit import Actor
 from storage.decisions import Reason
 from storage.environments import Environment
-from storage.repositories import Repository
-from storage.threads import Thread
 from storage.tickets import Ticket
 
 EXTEND_MAX = timedelta(days=7)
 NUMBERED = (None, HolderType.PR, HolderType.ISSUE)  # targets that are threads; None is a plain #456
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Who asks for something, where, with what permission. `targets` are the threads that its numbers name."""
-
-    look: Look
-    repository: Repository
-    thread: Thread
-    login: str
-    level: Level
-    actor: Actor
-    targets: Mapping[str, News | None]
-    now: datetime
-
-    @property
-    def holder(self) -> Holder:
-        return self.thread.holder
-
-
-class Refused(Exception):
-    """The bot's policy says no; the message says what would help."""
 
 
 Action = Callable[[Session, Asked, Command], str | None]
@@ -107,6 +82,7 @@ def unassign(session: Session, asked: Asked, command: Command) -> str | None:
     for ticket in waiting_tickets if command.environment is None else []:
         waiting.leave(session, ticket, "unassigned by a command", now=asked.now)
     for assignment in chosen:
+        refuse_if_locked(session, assignment, asked.login, now=asked.now)
         returned = False if command.discard else None
         unassign_assignment(session, assignment, asked.actor, now=asked.now, returned=returned)
     _decide(session, asked, "unassign", f"given back by {asked.login}")
@@ -118,6 +94,7 @@ def transition(session: Session, asked: Asked, command: Command) -> str | None:
     assert command.target is not None
     source = replace(asked.holder, domain=command.domain or "")
     assignment = find_or_refuse(session, source, now=asked.now)
+    refuse_if_locked(session, assignment, asked.login, now=asked.now)
     target = _target(session, asked, command.target)
     transition_assignment(session, assignment, target, {}, asked.actor, now=asked.now)
     environment = session.get_one(Environment, assignment.environment_id)
@@ -196,6 +173,9 @@ ACTIONS: Mapping[str, Action] = {
     "status": status,
     "refresh": refresh,
     "why": why,
+    "lock": locking.lock,
+    "lock-info": locking.lock_info,
+    "unlock": locking.unlock,
     "help": show_help,
     "ping": ping,
     "version": version,

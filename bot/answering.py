@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot import comments
-from bot.actions import ACTIONS, NUMBERED, Asked, Refused
+from bot.actions import ACTIONS, NUMBERED
+from bot.asked import Asked, Refused
 from bot.commands import COMMANDS, Command, Parsed, parse
 from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
 from bot.github_errors import GitHubError, NotFound
@@ -125,6 +126,7 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
 def _run_one(session: Session, asked: Asked, command: Command) -> str | None:
     spec = COMMANDS[command.verb]
     may = asked.level >= spec.level or (spec.author and asked.login == asked.thread.author)
+    may = may or spec.holder  # who that is only its action can see
     if not may:
         raise Refused(comments.not_permitted(spec, asked.level))
     if not asked.thread.is_open and not spec.closed:

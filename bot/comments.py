@@ -12,31 +12,53 @@ from bot.serving import MAX_LIFETIME
 from operations.end import EndReason
 from operations.errors import (
     AmbiguousAssignment,
+    AssignmentLocked,
     AssignmentNotFound,
     OperationError,
     PoolNotFound,
     SameAssignment,
 )
-from operations.status import Awaited, Held, Status
+from operations.lock_line import Line
+from operations.status import Awaited, Held, Locked, Status
 from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Decision, Reason
+from storage.locks import Lock
 from storage.threads import Thread, ThreadState
 from storage.tickets import Ticket, TicketState
 
 LONGEST = 65_536  # characters GitHub takes in a comment
 STATUS_MARKER = "<!-- greenroom:status v1 key={holder} -->"
+MOST_SHOWN = 10  # of those who wait for a lock
 ANSWER_MARKER = "<!-- greenroom:answer v1 comment={comment_id} -->"
 
 
 def status_comment(thread: Thread, status: Status) -> str | None:
     """The sticky comment, a view of the rows; None when there is nothing to tell and nothing was told before."""
     parts = [*map(_held, status.held), *map(_awaited, status.awaited)] or _without(thread, status)
+    parts += ["  \n".join(map(_locked, status.locks))] if status.locks else []
     if not parts:
         return None
     if status.held and thread.head_sha is not None:
         parts.append(f"Head: {thread.head_sha[:7]}")
     footer = "<sub>Commands: `/env help`</sub>"
     return "\n\n".join([STATUS_MARKER.format(holder=thread.holder), *map(unmentioned, parts), footer])
+
+
+def _locked(locked: Locked) -> str:
+    lock, name = locked.lock, f" of {code(locked.environment)}" if locked.environment else ""
+    if locked.position:
+        return f"⏳ Waits for the lock{name}: position {locked.position}"
+    what = f"Has the lock{name}" if locked.environment else "Locked"
+    return f"🔒 {what} until **{_until(lock)}**, by {lock.requested_by}{_reason(lock)}"
+
+
+def _until(lock: Lock) -> str:
+    assert lock.expires_at is not None, "who holds a lock has a lease"
+    return when(lock.expires_at)
+
+
+def _reason(lock: Lock) -> str:
+    return f": {code(lock.reason)}" if lock.reason else ""
 
 
 def _without(thread: Thread, status: Status) -> list[str]:
@@ -179,6 +201,10 @@ def refusal(refused: OperationError) -> str:
             return f"There are several environments here. Say which one is meant: {listed}."
         case PoolNotFound():
             return "There is no such pool here."
+        case AssignmentLocked():
+            locked, reason = refused.details, refused.details["lockReason"]
+            why = f": {code(reason)}" if reason else ""
+            return f"It is locked by {code(locked['lockedBy'])} until {when(refused.until)}{why}."
         case SameAssignment():
             return "That is where it is already."
     return f"{refused.message}."
@@ -238,6 +264,65 @@ def status_link(url: str) -> str:
 
 def nothing_yet() -> str:
     return "There is no review environment here, and nobody waits for one. `/assign` asks for one."
+
+
+def lock_too_long(longest: timedelta) -> str:
+    return f"One `/lock` holds at most {span(longest)}."
+
+
+def lock_acquired(name: str, lock: Lock) -> str:
+    return f"{code(name)} is locked for this until {_until(lock)}."
+
+
+def lock_cut(name: str, lock: Lock) -> str:
+    return f"{code(name)} is locked until {_until(lock)}, when it expires; `/extend` it first to lock it for longer."
+
+
+def lock_info(name: str, line: Line) -> str:
+    """Who holds it, why, since when and until when, and who waits."""
+    if line.holder is None:
+        return not_locked(name)
+    holder = line.holder
+    since = when(holder.acquired_at) if holder.acquired_at is not None else ""
+    held = f"{code(name)} is locked by {_owner(holder)} since {since} until {_until(holder)}{_reason(holder)}."
+    waiting = [f"{place.position}. {_owner(place.lock)}" for place in line.queued[:MOST_SHOWN]]
+    more = f" and {len(line.queued) - MOST_SHOWN} more" if len(line.queued) > MOST_SHOWN else ""
+    return f"{held} Waiting: {', '.join(waiting)}{more}." if waiting else held
+
+
+def lock_awaited(name: str, line: Line) -> str:
+    place = f"This waits in line for it, at position {len(line.queued)}."
+    return f"{place} {lock_info(name, line)}"
+
+
+def _owner(lock: Lock) -> str:
+    by = code(lock.requested_by)
+    return f"{by} on #{lock.holder_id}" if lock.holder_id is not None else by
+
+
+def lock_of_another(name: str, lock: Lock) -> str:
+    return f"{code(name)} is locked by {_owner(lock)}{_reason(lock)}. `/unlock --force` ends that."
+
+
+def lock_forced(name: str, lock: Lock) -> str:
+    return f"The lock of {code(name)} by {_owner(lock)} is ended."
+
+
+def not_locked(name: str) -> str:
+    return f"{code(name)} is not locked."
+
+
+def nothing_to_lock() -> str:
+    return "There is no review environment here. Name a dedicated one: `/lock env=name 1h reason`."
+
+
+def several_to_lock(names: list[str]) -> str:
+    listed = ", ".join(code(f"env={name}") for name in names)
+    return f"There are several environments here. Say which one is meant: {listed}."
+
+
+def no_dedicated_environment(name: str) -> str:
+    return f"There is no environment {code(name)} in this repository."
 
 
 def already_waiting() -> str:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from operations import waiting
 from operations.end import EndReason
 from operations.unassign import Unassigned, unassign
+from operations.unlock import unlock_thread
 from storage import assignments, tickets
 from storage.assignments import Holder
 from storage.audit import Actor
@@ -23,14 +24,17 @@ def close(
     reason: EndReason = EndReason.CLOSED,
     returned: bool | None = None,
 ) -> list[Unassigned]:
-    """Its tickets have left, in every domain, and its environments go the way of their pool's return setting.
+    """Its tickets have left, in every domain, its environments go the way of their pool's return setting, and it has no
+    lock any more, of whatever.
 
     The tickets are held first: whoever is just being served is either seen as a holder below, or finds its
     ticket gone (rule I6). Whoever reopens it soon takes the same environment back.
     """
     for ticket in tickets.all_open(session, holder):
         waiting.leave(session, ticket, reason, now=now)
-    return [
+    ended = [
         unassign(session, assignment, actor, now=now, returned=returned, reason=reason)
         for assignment in assignments.all_active(session, holder)
     ]
+    unlock_thread(session, holder, actor, now=now)
+    return ended

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from operations import notify
 from operations.emit import emit_assignment, emit_instance
 from operations.events import EventType
+from operations.locked import lock_of
+from operations.unlock import unlock_all
 from storage import audit, environments, pools, queue, tickets
 from storage.assignments import Assignment, AssignmentStatus
 from storage.audit import Actor
@@ -72,6 +74,7 @@ def end(
         returned=returned,
     )
     _tell(session, assignment, environment, pool, returned=returned, now=now)
+    unlock_all(session, lock_of(assignment), actor, now=now)
     offer(session, pool.id, now=now)
     if not returned:
         spared_until = None if tickets.anybody_waits(session, pool.id) else environment.reattach_until

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from operations.emit import emit_instance
 from operations.end import offer, replenish_soon
 from operations.events import EventType
-from operations.expire import SWEEP
 from storage import audit, environments, pools, queue
+from storage.audit import SWEEP
 from storage.environments import IN_MOTION, Environment, EnvironmentState
 from storage.queue import QueueName
 

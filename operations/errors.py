@@ -11,6 +11,7 @@ OperationError
 ├── InvalidEnvironmentNames                      ├── FrontdoorUnavailable
 ├── TokenNotFound          ├── UsernameRegistered└── ArtifactsUnavailable
 ├── LockNotFound           ├── LockAlreadyHeld   ├── NotLockHolder   ├── LockWaitTimeout
+├── AssignmentLocked
 ├── KeyNotFound            ├── KeyExists         ├── WebhookNotFound
 ├── TaskNotFound           ├── TaskNotRecurring  ├── TaskNotCancellable
 ├── TaskAlreadyStopped     ├── LeftQueue         ├── AliasTaken
@@ -212,6 +213,18 @@ class TokenNotFound(OperationError):
 
     def __init__(self) -> None:
         super().__init__("Token not found")
+
+
+class AssignmentLocked(OperationError):
+    """Somebody keeps a pull request's environment as it is, for a while."""
+
+    code = "ENVIRONMENT_LOCKED"
+
+    def __init__(self, by: str, reason: str | None, until: datetime) -> None:
+        super().__init__(
+            f"Environment is locked by {by} until {iso(until)}", lockedBy=by, lockReason=reason, lockedUntil=iso(until)
+        )
+        self.until = until
 
 
 class LockNotFound(OperationError):

@@ -9,9 +9,7 @@ from sqlalchemy.orm import Session
 from operations.end import EndReason, end
 from storage import assignments
 from storage.assignments import Assignment
-from storage.audit import Actor
-
-SWEEP = Actor("greenroom[sweep]", role="system")
+from storage.audit import SWEEP
 
 
 def expire(session: Session, assignment: Assignment, *, now: datetime) -> None:

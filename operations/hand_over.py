@@ -8,13 +8,14 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from operations import notify
+from operations.access import Access, record_access
 from operations.emit import emit
 from operations.events import EventType, of_lock
-from operations.expire import SWEEP
-from storage import audit, locks
+from storage import audit, locks, users
 from storage.assignments import Holder
-from storage.audit import Actor
-from storage.locks import Lock, LockStatus, Resource
+from storage.audit import SWEEP, Actor
+from storage.dedicated import DedicatedEnvironment
+from storage.locks import Lock, LockStatus, Resource, ResourceKind
 
 
 class LockEnd(StrEnum):
@@ -28,11 +29,12 @@ class LockEnd(StrEnum):
     RESOURCE_GONE = "resource_gone"
 
 
-def hand_over(session: Session, resource: Resource, *, now: datetime) -> Lock | None:
+def hand_over(session: Session, resource: Resource, *, now: datetime, asking: Actor | None = None) -> Lock | None:
     """Who holds the lock now: who held it before, if the lease still runs, else the first in line, from now on.
 
-    The caller holds the resource's queue. Places in line go by number and never by time, so that a clock that
-    steps can end a lease early or late, but lets nobody overtake (contract 4.3).
+    `asking` is who asks for the lock just now, if that is the first in line. The caller holds the resource's queue.
+    Places in line go by number and never by time, so that a clock that steps can end a lease early or late, but lets
+    nobody overtake (contract 4.3).
     """
     holder = locks.holder(session, resource)
     if holder is not None and holder.expires_at is not None and holder.expires_at > now:
@@ -41,7 +43,7 @@ def hand_over(session: Session, resource: Resource, *, now: datetime) -> Lock | 
         end_ticket(session, holder, LockEnd.LEASE_ENDED, SWEEP, now=now)
     first = locks.first_queued(session, resource)
     if first is not None:
-        _acquire(session, first, now=now)
+        _acquire(session, first, asking or _requester(session, first), now=now)
     return first
 
 
@@ -54,18 +56,35 @@ def end_ticket(session: Session, lock: Lock, reason: LockEnd, actor: Actor, *, n
     session.flush()
     _record(session, "lock.released", lock, actor, now=now, reason_code=reason)
     if was_held:
+        _record_access(session, Access.UNLOCK, lock, actor, now=now, reason_code=reason)
         _emit(session, EventType.LOCK_FORCED if reason == LockEnd.FORCED else EventType.LOCK_RELEASED, lock, now=now)
 
 
-def _acquire(session: Session, lock: Lock, *, now: datetime) -> None:
+def _requester(session: Session, lock: Lock) -> Actor:
+    is_person = lock.requester_id is not None and users.get(session, lock.requester_id) is not None
+    return Actor(lock.requested_by, token_id=lock.requester_id, details={"is_application": not is_person})
+
+
+def _acquire(session: Session, lock: Lock, requester: Actor, *, now: datetime) -> None:
     lock.status = LockStatus.ACQUIRED
     lock.fence = locks.next_fence(session, lock.of)
     lock.acquired_at = lock.updated_at = now
     lock.expires_at = now + timedelta(seconds=lock.lease_seconds)
     session.flush()
-    requester = Actor(lock.requested_by, token_id=lock.requester_id)
-    _record(session, "lock.acquired", lock, requester, now=now, duration_seconds=lock.lease_seconds, reason=lock.reason)
+    terms = {"duration_seconds": lock.lease_seconds, "reason": lock.reason}
+    _record(session, "lock.acquired", lock, requester, now=now, **terms)
+    _record_access(session, Access.LOCK, lock, requester, now=now, **terms)
     _emit(session, EventType.LOCK_ACQUIRED, lock, now=now)
+
+
+def _record_access(
+    session: Session, access: Access, lock: Lock, actor: Actor, *, now: datetime, **details: object
+) -> None:
+    """Dedicated environments have a record of their own, of who held them when (contract E17)."""
+    if lock.of.kind == ResourceKind.ENVIRONMENT:
+        environment = session.get(DedicatedEnvironment, lock.of.name)
+        if environment is not None:
+            record_access(session, environment, access, actor, now=now, ticket_id=lock.ticket, **details)
 
 
 def _emit(session: Session, event: EventType, lock: Lock, *, now: datetime) -> None:

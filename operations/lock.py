@@ -50,7 +50,7 @@ def lock(session: Session, wanted: Wanted, actor: Actor, *, now: datetime) -> Lo
     audit.record(session, "lock.requested", resource.name, actor, now=now, repository_id=resource.repository_id,
                  kind=resource.kind, ticket_id=ticket.ticket, requested_by=wanted.requested_by, reason=wanted.reason,
                  duration_seconds=ticket.lease_seconds)  # fmt: skip
-    hand_over(session, resource, now=now)
+    hand_over(session, resource, now=now, asking=actor)
     if ticket.status == LockStatus.QUEUED:
         tell(session, ticket, now=now)
     return ticket

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from operations import environments as life
 from operations.emit import emit_instance
 from operations.events import EventType
-from operations.expire import SWEEP
 from storage import audit, environments, pools
+from storage.audit import SWEEP
 from storage.environments import Environment, EnvironmentState
 from storage.pools import Pool, Strategy
 

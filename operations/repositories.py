@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from operations import notify, waiting
 from operations.end import EndReason
 from operations.unassign import unassign
-from storage import tickets
-from storage.assignments import Assignment, AssignmentStatus
+from operations.unlock import unlock_thread
+from storage import locks, tickets
+from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.audit import Actor
 from storage.repositories import Repository
 from storage.threads import Thread
@@ -26,7 +27,7 @@ def give_up(
     returned: bool | None = False,
     reason: EndReason = EndReason.UNASSIGNED,
 ) -> None:
-    """Nobody of the repository holds or awaits anything; by default nothing is returned to a pool."""
+    """Nobody of the repository holds or awaits anything, locks included; by default nothing is returned to a pool."""
     for ticket in tickets.open_of_repository(session, repository.id):
         waiting.leave(session, ticket, reason, now=now)
     held = session.scalars(
@@ -38,6 +39,8 @@ def give_up(
     )
     for assignment in list(held):
         unassign(session, assignment, actor, now=now, returned=returned, reason=reason)
+    for holder in locks.threads_of(session, repository.id):
+        unlock_thread(session, Holder(repository.id, *holder), actor, now=now)
 
 
 def show_again(session: Session, repository: Repository, *, now: datetime) -> None:

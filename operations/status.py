@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage import assignments, decisions, environments, pools, tickets
+from storage import assignments, decisions, environments, locks, pools, tickets
 from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.decisions import Decision
+from storage.dedicated import DedicatedEnvironment
 from storage.environments import Environment
+from storage.locks import Lock, LockStatus, ResourceKind
 from storage.pools import Pool
 from storage.threads import Thread
 from storage.tickets import Ticket
@@ -34,17 +36,28 @@ class Awaited:
 
 
 @dataclass(frozen=True)
+class Locked:
+    """A lock that the thread has or waits for."""
+
+    lock: Lock
+    environment: str | None  # a dedicated one, by its name; None is the thread's own
+    position: int  # 0 has it, 1 is next
+
+
+@dataclass(frozen=True)
 class Status:
     held: list[Held]
     awaited: list[Awaited]
     last: Held | None  # what it had, if it has nothing now
     moved_to: Holder | None  # who has what it had
     decision: Decision | None
+    locks: list[Locked] = field(default_factory=list)
 
 
 def status(session: Session, thread: Thread) -> Status:
     """The thread's assignments and tickets in every domain, and how the last one ended."""
     holder = thread.holder
+    locked = locks.of_thread(session, holder.repository_id, holder.type, holder.id)
     active = session.scalars(
         select(Assignment)
         .where(
@@ -63,7 +76,14 @@ def status(session: Session, thread: Thread) -> Status:
         last=_held(session, ended) if ended is not None else None,
         moved_to=moved.holder if moved is not None and _is_newer(moved, ended) else None,
         decision=decisions.last(session, holder),
+        locks=[_locked(session, lock) for lock in locked],
     )
+
+
+def _locked(session: Session, lock: Lock) -> Locked:
+    position = 0 if lock.status == LockStatus.ACQUIRED else locks.ahead(session, lock)[0] + 1
+    dedicated = session.get(DedicatedEnvironment, lock.of.name) if lock.of.kind == ResourceKind.ENVIRONMENT else None
+    return Locked(lock, dedicated.name if dedicated is not None else None, position)
 
 
 def _is_newer(moved: Assignment, ended: Assignment | None) -> bool:

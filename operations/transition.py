@@ -14,6 +14,8 @@ from operations.emit import emit_assignment
 from operations.errors import SameAssignment, TargetAlreadyAssigned
 from operations.events import EventType
 from operations.expire import expire, is_past_due
+from operations.locked import lock_of
+from operations.unlock import unlock_all
 from storage import assignments, audit
 from storage.assignments import Assignment, Holder
 from storage.audit import Actor
@@ -25,8 +27,8 @@ def transition(
 ) -> Assignment:
     """The assignment is the target's: same row, environment, expiry, domain and use, one version up (contract R5).
 
-    Its metadata is what the target's type adds, `previousAssignment`, and `extra`. Refuses with SameAssignment
-    and TargetAlreadyAssigned.
+    A lock on it ends: its pull request holds it no more. Its metadata is what the target's type adds,
+    `previousAssignment`, and `extra`. Refuses with SameAssignment and TargetAlreadyAssigned.
     """
     source = assignment.holder
     target = Holder(source.repository_id, target.type, target.id, source.domain)
@@ -38,6 +40,7 @@ def transition(
     elif held is not None:
         raise TargetAlreadyAssigned(target, session.get_one(Environment, held.environment_id).name)
     _move(session, assignment, target, extra)
+    unlock_all(session, lock_of(assignment), actor, now=now)
     take_ticket(session, assignment, now=now)
     audit.record(
         session,

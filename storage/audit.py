@@ -26,6 +26,9 @@ class Actor:
     """Where the request came from; kept where accesses are on the record (operations/access.py)."""
 
 
+SWEEP = Actor("greenroom[sweep]", role="system")
+
+
 class Audit(Base):
     __tablename__ = "audit"
     __table_args__ = (

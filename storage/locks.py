@@ -221,6 +221,13 @@ def of_thread(session: Session, repository_id: str, holder_type: str, holder_id:
     )
 
 
+def threads_of(session: Session, repository_id: str) -> list[tuple[str, str]]:
+    """The types and ids of the repository's pull requests and issues that have live tickets, in order."""
+    bound = (Lock.repository_id == repository_id, Lock.holder_id.is_not(None), Lock.status.in_(LIVE))
+    rows = session.execute(select(Lock.holder_type, Lock.holder_id).where(*bound).distinct())
+    return sorted((holder_type or "", holder_id or "") for holder_type, holder_id in rows)
+
+
 def _past_due(now: datetime) -> tuple[Any, Any]:
     return Lock.status == LockStatus.ACQUIRED, Lock.expires_at <= now
 

@@ -21,14 +21,13 @@ from operations.assign import Wish, assign
 from operations.close import close
 from operations.end import replenish_soon
 from operations.errors import OperationError, PoolExhausted
-from operations.expire import SWEEP
 from operations.extend import extend
 from operations.find import find_living, find_or_refuse
 from operations.transition import transition
 from operations.unassign import unassign
 from storage import assignments, pools, tickets
 from storage.assignments import Holder
-from storage.audit import Actor
+from storage.audit import SWEEP, Actor
 from storage.database import StoreUnavailable
 from storage.pools import Pool
 from storage.queue import QueueName, enqueue

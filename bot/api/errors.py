@@ -20,7 +20,14 @@ from typing import Any
 
 from werkzeug.http import HTTP_STATUS_CODES
 
-from operations.errors import EnvironmentInUse, LockWaitTimeout, OperationError, PoolExhausted, RunInProgress
+from operations.errors import (
+    AssignmentLocked,
+    EnvironmentInUse,
+    LockWaitTimeout,
+    OperationError,
+    PoolExhausted,
+    RunInProgress,
+)
 from storage.tokens import Role
 
 RUN_TAKES_SECONDS = 30
@@ -203,7 +210,7 @@ def headers_of(refused: OperationError, *, now: datetime) -> dict[str, str]:
             return {"Allow": ", ".join(refused.allowed)}
         case PoolExhausted() | TooManyRequests():
             return {"Retry-After": str(refused.retry_after)}
-        case EnvironmentInUse():
+        case EnvironmentInUse() | AssignmentLocked():
             return {"Retry-After": str(max(1, ceil((refused.until - now).total_seconds())))}
         case LockWaitTimeout():
             return {"Retry-After": str(WAIT_AGAIN_SECONDS)}

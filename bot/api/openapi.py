@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from bot.api import environment_examples, examples
+from bot.api import environment_examples, examples, lock_examples
 from bot.api.errors import STATUS
 from bot.api.examples import PARAMETERS
 from bot.api.messages import MODELS, messages
@@ -23,8 +23,8 @@ from storage.tokens import Role
 
 JSON = "application/json"
 EXAMPLES = shown()
-BODIES: Mapping[str, Any] = {**examples.BODIES, **environment_examples.BODIES}
-ANSWERS: Mapping[str, Any] = {**examples.ANSWERS, **environment_examples.ANSWERS}
+BODIES: Mapping[str, Any] = {**examples.BODIES, **environment_examples.BODIES, **lock_examples.BODIES}
+ANSWERS: Mapping[str, Any] = {**examples.ANSWERS, **environment_examples.ANSWERS, **lock_examples.ANSWERS}
 ABOUT = """\
 Review environments, their pools and everything around them: what Greenroom's comments on pull requests do, and the
 rest for administrators and pipelines. Compatible with the sfp server.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.api import (
     environment_access,
     environment_contents,
+    environment_locks,
     environments,
     health,
     instances,
@@ -37,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *environments.routes.operations,
     *environment_access.routes.operations,
     *environment_contents.routes.operations,
+    *environment_locks.routes.operations,
     *locks.routes.operations,
     *key_values.routes.operations,
     *tasks.routes.operations,

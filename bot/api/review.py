@@ -36,12 +36,13 @@ from bot.api.review_bodies import (
     UnassignBody,
 )
 from bot.api.router import Routes
-from bot.api.visible import find_holder, find_repository
+from bot.api.visible import find_holder, find_repository, refuse_while_locked
 from operations.acquire import acquire, release
 from operations.assign import Wish, assign
 from operations.errors import (
     AmbiguousAssignment,
     AssignmentExpired,
+    AssignmentLocked,
     AssignmentNotFound,
     EnvironmentInUse,
     NoPoolMatch,
@@ -100,19 +101,20 @@ def extend_environment(call: Call[None, None, ExtendBody]) -> ExtendedAnswer:
 
 @routes.add(
     "POST", "/review/environments/unassign", CHANGE, "Unassign a review environment",
-    refuses=(AssignmentNotFound, AmbiguousAssignment),
+    refuses=(AssignmentNotFound, AmbiguousAssignment, AssignmentLocked),
 )  # fmt: skip
 def unassign_environment(call: Call[None, None, UnassignBody]) -> UnassignedAnswer:
     body = call.body
     with call.transaction() as session:
         assignment = find_or_refuse(session, _holder(session, call, body), now=call.now)
+        refuse_while_locked(session, call, assignment)
         done = unassign(session, assignment, call.actor, now=call.now, returned=body.return_to_pool)
         return given_back(session, call, done)
 
 
 @routes.add(
     "POST", "/review/environments/transition", CHANGE, "Move a review environment to another assignment",
-    refuses=(SameAssignment, AssignmentNotFound, AmbiguousAssignment, TargetAlreadyAssigned),
+    refuses=(SameAssignment, AssignmentNotFound, AmbiguousAssignment, AssignmentLocked, TargetAlreadyAssigned),
 )  # fmt: skip
 def transition_environment(call: Call[None, None, TransitionBody]) -> ChangedAnswer:
     body = call.body
@@ -122,6 +124,7 @@ def transition_environment(call: Call[None, None, TransitionBody]) -> ChangedAns
         source = find_holder(session, call, body.repository_identifier, *body.source, body.domain)
         target = Holder(source.repository_id, *body.target)
         assignment = find_or_refuse(session, source, now=call.now)
+        refuse_while_locked(session, call, assignment)
         transition(session, assignment, target, body.metadata, call.actor, now=call.now)
         message = f"Review environment successfully transitioned from {source} to {target}"
         return changed(session, call, assignment, "environment_transitioned", message)

@@ -6,11 +6,13 @@ from sqlalchemy.orm import Session
 
 from bot.api.call import AnyCall
 from operations.errors import AssignmentNotFound, EnvironmentNotFound, PoolNotFound
+from operations.locked import refuse_if_locked
 from storage import dedicated, pools, repositories
-from storage.assignments import NO_DOMAIN, Holder
+from storage.assignments import NO_DOMAIN, Assignment, Holder
 from storage.dedicated import DedicatedEnvironment
 from storage.pools import Pool
 from storage.repositories import Repository
+from storage.tokens import Role
 
 
 def find_repository(session: Session, call: AnyCall, full_name: str) -> Repository | None:
@@ -44,6 +46,12 @@ def find_environment_by_name(
     if repository is None or environment is None:
         raise EnvironmentNotFound
     return environment, repository
+
+
+def refuse_while_locked(session: Session, call: AnyCall, assignment: Assignment) -> None:
+    """Returns if nobody has locked what is assigned, and for owners. Refuses with AssignmentLocked."""
+    if call.caller.role != Role.OWNER:
+        refuse_if_locked(session, assignment, call.caller.name, now=call.now)
 
 
 def find_holder(

@@ -14,6 +14,7 @@ import pytest
 from operations.extend import extend
 from storage import assignments
 from storage.environments import Environment
+from tests.bot.test_locking import locked_by_pipeline, staging
 from tests.provider import Clock
 from tests.world import REPO, TEST, World
 
@@ -166,10 +167,24 @@ def handed_to_a_person(world: World) -> int:
     return number
 
 
+def locked(world: World) -> int:
+    number = ready(world)
+    world.comments(number, "wendy", "/lock 2h load test of the new checkout")
+    return number
+
+
+def waits_for_a_lock(world: World) -> int:
+    environment = staging(world)
+    locked_by_pipeline(world, environment)
+    number = locked(world)
+    world.comments(number, "wendy", "/lock env=staging hotfix")
+    return number
+
+
 STATES: list[Callable[[World], int]] = [
     ready, never_ends, cannot_be_extended, in_two_domains, waits, waits_with_an_estimate, waits_while_one_is_made,
     paused, left_the_queue, closed_while_it_waited, from_a_fork, given_back, closed, merged, expired, handed_over,
-    handed_to_a_person,
+    handed_to_a_person, locked, waits_for_a_lock,
 ]  # fmt: skip
 
 
@@ -269,6 +284,28 @@ def test_several_environments_have_to_be_named(world: World, golden: Golden) -> 
     golden("replies-several", str(talk))
 
 
+def test_the_replies_about_locks(world: World, golden: Golden) -> None:
+    world.pool(max_total=2, min_available=2)
+    staging(world)
+    first, second, nothing = world.opens(), world.opens("bob"), world.opens("eve", draft=True)
+    talk = Conversation(world)
+    talk.says(first, "wendy", "/lock load test")
+    talk.says(first, "wendy", "/lock load test")
+    talk.says(first, "mona", "/unassign")
+    talk.says(first, "rita", "/lock info")
+    talk.says(first, "trish", "/unlock")
+    talk.says(first, "mona", "/unlock")
+    talk.says(first, "mona", "/unlock --force")
+    talk.says(first, "wendy", "/unlock")
+    talk.says(first, "wendy", "/lock 4d load test")
+    talk.says(first, "wendy", "/lock env=staging 2h hotfix")
+    talk.says(second, "wendy", "/lock env=staging another one")
+    talk.says(second, "rita", "/lock info env=staging")
+    talk.says(nothing, "wendy", "/lock load test")
+    talk.says(nothing, "wendy", "/lock env=production load test")
+    golden("replies-locks", str(talk))
+
+
 def test_the_help(world: World, golden: Golden) -> None:
     talk = Conversation(world)
     number = ready(world)
@@ -278,4 +315,5 @@ def test_the_help(world: World, golden: Golden) -> None:
 
 def test_no_golden_file_is_left_over() -> None:
     states = {f"status-{state.__name__.replace('_', '-')}" for state in STATES}
-    assert {path.stem for path in GOLDEN.iterdir()} == {"replies", "replies-several", "replies-help", *states}
+    replies = {"replies", "replies-several", "replies-locks", "replies-help"}
+    assert {path.stem for path in GOLDEN.iterdir()} == replies | states

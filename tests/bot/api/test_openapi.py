@@ -81,6 +81,20 @@ PUT    /review/pools/assign/{id}                                application owne
 DELETE /review/pools/assign/{id}                                application owner
 POST   /review/pools/assign/match                               member application owner
 
+POST   /environments/{id}/lock                                  application owner
+GET    /environments/{id}/lock/{ticketId}/wait                  application owner
+POST   /environments/{id}/lock/{ticketId}/wait                  application owner
+POST   /environments/{id}/wait                                  application owner
+POST   /environments/{id}/lock/{ticketId}/renew                 application owner
+DELETE /environments/{id}/lock/{ticketId}                       application owner
+POST   /environments/{id}/unlock                                application owner
+POST   /environments/by-name/{name}/lock                        application owner
+GET    /environments/by-name/{name}/lock/{ticketId}/wait        application owner
+POST   /environments/by-name/{name}/lock/{ticketId}/wait        application owner
+POST   /environments/by-name/{name}/wait                        application owner
+POST   /environments/by-name/{name}/lock/{ticketId}/renew       application owner
+DELETE /environments/by-name/{name}/lock/{ticketId}             application owner
+POST   /environments/by-name/{name}/unlock                      application owner
 POST   /locks                                                   application owner
 GET    /locks/{repository}/{resource}                           application owner
 GET    /locks/{repository}/{resource}/{ticketId}                application owner
