@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from bot.settings import SECRETS, BadSettings, Rates, Settings
 
+NETWORKS = (ip_network("10.1.0.0/16"), ip_network("fd00:1::/64"))
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----"
 
 
@@ -57,6 +59,7 @@ def test_without_any_it_is_embedded_and_listens_on_loopback(data: Path) -> None:
         ("RATE_LIMIT", "60 10", "rates", Rates(token=60, address=10)),
         ("RATE_LIMIT", "off", "rates", None),
         ("TRUSTED_PROXIES", "2", "trusted_proxies", 2),
+        ("GREENROOM_WEBHOOK_NETWORKS", "10.1.0.0/16 fd00:1::/64", "webhook_networks", NETWORKS),
         ("LOG_FORMAT", "JSON", "log_format", "json"),
         ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
     ],
