@@ -17,6 +17,7 @@ from githubkit.exception import RequestError, RequestFailed
 
 from bot.app_jwt import app_jwt
 from bot.events import CheckRunFacts, CommentFacts, DeploymentFacts, IssueFacts, PullRequestFacts
+from bot.github_conditional import Remembered
 from bot.github_errors import (
     NotConfigured,
     NotFound,
@@ -48,6 +49,22 @@ class Call:
     permissions: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     """Whether the same call twice has the effect of one."""
+    reads: bool = False
+    """Whether it changes nothing although it is a POST: a GraphQL query."""
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET" and not self.reads
+
+    @property
+    def resource(self) -> str:
+        """Which of GitHub's hourly limits it counts against."""
+        return "graphql" if self.path == "/graphql" else "core"
+
+    @property
+    def points(self) -> int:
+        """What it costs of that limit: of our GraphQL queries each one two, for two lists of a hundred with labels."""
+        return 2 if self.reads else 1
 
 
 # Comments and reactions on issues need `issues`, the same calls on pull requests `pull_requests`:
@@ -68,7 +85,6 @@ CALLS = {
     "react": Call("POST", "/repos/{repo}/issues/comments/{comment_id}/reactions", WRITE_THREADS),
     "unreact": Call("DELETE", "/repos/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}", WRITE_THREADS),
     "comment": Call("GET", "/repos/{repo}/issues/comments/{comment_id}", READ_THREADS),
-    "open_threads": Call("POST", "/graphql", READ_THREADS),
     "minimize_comment": Call("POST", "/graphql", WRITE_THREADS),
     "add_labels": Call("POST", "/repos/{repo}/issues/{number}/labels", WRITE_THREADS),
     "remove_label": Call("DELETE", "/repos/{repo}/issues/{number}/labels/{label}", WRITE_THREADS),
@@ -109,12 +125,24 @@ class TokenStore(Protocol):
     """Where all processes keep the one token of each installation.
 
     `load` raises RateLimited until the time that `pause` was told: no process calls as that installation before.
+    Where GitHub `named` no time, each pause is longer than the one before.
     """
 
     def load(self, installation_id: int) -> Token | None: ...
     def save(self, installation_id: int, token: Token) -> None: ...
     def drop(self, installation_id: int) -> None: ...
-    def pause(self, installation_id: int, until: datetime) -> None: ...
+    def pause(self, installation_id: int, until: datetime, *, named: bool) -> None: ...
+
+
+class Limits(Protocol):
+    """Where all processes keep what GitHub allows each installation, so that together they stay within it.
+
+    `before` a call raises RateLimited if none is left of the hour, if the sweeps have used their share, or if it is
+    another writer's turn; `after` it is told what GitHub's answer said of the limits, if there was one.
+    """
+
+    def before(self, installation_id: int, call: Call, *, sweeps: bool) -> None: ...
+    def after(self, installation_id: int, call: Call, answer: httpx.Response | None, *, sweeps: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -183,6 +211,7 @@ class GitHub:
         tokens: TokenStore,
         clock: Callable[[], datetime],
         *,
+        limits: Limits | None = None,
         transport: httpx.BaseTransport | None = None,
         user_agent: str = "greenroom",
     ) -> None:
@@ -190,15 +219,18 @@ class GitHub:
         self._graphql_url = f"{api_url.removesuffix('/v3')}/graphql"  # of a GitHub Enterprise Server it is beside v3
         self._credentials = credentials
         self._tokens = tokens
+        self._limits = limits
         self._clock = clock
+        self._remembered = Remembered()
         self._apps: dict[str, App] = {}
         self._minting: dict[int, threading.Lock] = {}
 
     def close(self) -> None:
         self._client.close()
 
-    def installation(self, installation_id: int) -> "Installation":
-        return Installation(self, installation_id)
+    def installation(self, installation_id: int, *, sweeps: bool = False) -> "Installation":
+        """`sweeps` counts its calls against the share of the limits that sweeps may use."""
+        return Installation(self, installation_id, sweeps)
 
     def app(self) -> App:
         """This App as GitHub knows it, asked once."""
@@ -212,26 +244,48 @@ class GitHub:
         """The answer to a call as the App itself, which needs no installation."""
         return self._send(call, path, self._app_jwt(self._configured()), **content)
 
-    def send(self, installation_id: int, call: Call, path: str, **content: Any) -> httpx.Response:
+    def send(
+        self, installation_id: int, call: Call, path: str, *, sweeps: bool = False, **content: Any
+    ) -> httpx.Response:
         """The answer to a call as this installation; one refused with 401 is made again, once, with a fresh token."""
         token = self._token(installation_id)
+        if self._limits is not None:
+            self._limits.before(installation_id, call, sweeps=sweeps)
+        answer = None
         try:
             try:
-                return self._send(call, path, token.value, **content)
+                answer = self._conditionally(installation_id, call, path, token, **content)
             except Unauthorized:
-                return self._send(call, path, self._token(installation_id, refused=token).value, **content)
+                token = self._token(installation_id, refused=token)
+                answer = self._conditionally(installation_id, call, path, token, **content)
+            return answer
         except RateLimited as limited:
-            self._tokens.pause(installation_id, limited.retry_at)
+            self._tokens.pause(installation_id, limited.retry_at, named=limited.is_named)
             raise
+        finally:
+            if self._limits is not None:
+                self._limits.after(installation_id, call, answer, sweeps=sweeps)
 
-    def query(self, installation_id: int, call: Call, query: str, **variables: Any) -> httpx.Response:
+    def _conditionally(
+        self, installation_id: int, call: Call, path: str, token: Token, **content: Any
+    ) -> httpx.Response:
+        """The answer; where GitHub says that it is the one we have, which costs nothing of the limits, that one."""
+        if call.method != "GET":
+            return self._send(call, path, token.value, **content)
+        about = (installation_id, token.value, path, repr(content.get("params")))
+        answer = self._send(call, path, token.value, headers=self._remembered.condition(about), **content)
+        return self._remembered.resolve(about, answer)
+
+    def query(
+        self, installation_id: int, call: Call, query: str, *, sweeps: bool = False, **variables: Any
+    ) -> httpx.Response:
         """The answer to a GraphQL call as this installation; GitHub tells its refusals with status 200."""
         sent = {"query": query, "variables": variables}
-        answer = self.send(installation_id, call, self._graphql_url, json=sent)
+        answer = self.send(installation_id, call, self._graphql_url, sweeps=sweeps, json=sent)
         if (error := refused_in_graphql(answer, now=self._clock())) is None:
             return answer
         if isinstance(error, RateLimited):
-            self._tokens.pause(installation_id, error.retry_at)
+            self._tokens.pause(installation_id, error.retry_at, named=error.is_named)
         raise error
 
     def _token(self, installation_id: int, refused: Token | None = None) -> Token:
@@ -259,9 +313,11 @@ class GitHub:
     def _app_jwt(self, credentials: AppCredentials) -> str:
         return app_jwt(credentials.app_id, credentials.private_key, now=self._clock())
 
-    def _send(self, call: Call, path: str, bearer: str, **content: Any) -> httpx.Response:
+    def _send(
+        self, call: Call, path: str, bearer: str, *, headers: Mapping[str, str] | None = None, **content: Any
+    ) -> httpx.Response:
         """The answer to one call; a repeatable one that met a lost connection or a gateway error is made twice."""
-        headers = {**HEADERS, "Authorization": f"Bearer {bearer}"}
+        headers = {**HEADERS, **(headers or {}), "Authorization": f"Bearer {bearer}"}
         again = call.repeatable
         while True:
             try:
@@ -281,9 +337,14 @@ class GitHub:
 class Installation:
     """The calls, as one installation of the App. `repo` is `owner/name`; errors are drawn in bot/github_errors.py."""
 
-    def __init__(self, github: GitHub, installation_id: int) -> None:
+    def __init__(self, github: GitHub, installation_id: int, sweeps: bool = False) -> None:
         self._github = github
         self._id = installation_id
+        self._sweeps = sweeps
+
+    @property
+    def id(self) -> int:
+        return self._id
 
     def pull_request(self, repo: str, number: int) -> PullRequestFacts:
         return self._read("pull_request", PullRequestFacts.read, repo=repo, number=number)
@@ -399,15 +460,15 @@ class Installation:
             return Level.NONE
         return LEVELS.get(answer.role_name) or LEVELS.get(answer.permission, Level.NONE)
 
-    def query(self, name: str, read: Callable[[Any], Facts], query: str, variables: Mapping[str, Any]) -> Facts:
+    def query(self, call: Call, read: Callable[[Any], Facts], query: str, variables: Mapping[str, Any]) -> Facts:
         """What `read` finds in the answer to a GraphQL query."""
-        return read_answer(CALLS[name], self._github.query(self._id, CALLS[name], query, **variables), read)
+        return read_answer(call, self._github.query(self._id, call, query, sweeps=self._sweeps, **variables), read)
 
     def _send(self, name: str, *, json: Any = None, params: Any = None, **values: object) -> httpx.Response:
         # Only a repository's name has a slash of its own.
         quoted = {key: quote(str(value), safe="/" if key == "repo" else "") for key, value in values.items()}
         path = CALLS[name].path.format_map(quoted)
-        return self._github.send(self._id, CALLS[name], path, json=json, params=params)
+        return self._github.send(self._id, CALLS[name], path, sweeps=self._sweeps, json=json, params=params)
 
     def _read(self, name: str, read: Callable[[Any], Facts], json: Any = None, **values: object) -> Facts:
         return read_answer(CALLS[name], self._send(name, json=json, **values), read)

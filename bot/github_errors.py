@@ -17,6 +17,7 @@ import httpx
 
 SECONDARY_LIMIT_PAUSE = 60
 LONGEST_PAUSE = 24 * 3600
+LACKS_PERMISSION = "Resource not accessible by integration"  # GitHub's words where the App was not granted enough
 
 
 class GitHubError(Exception):
@@ -44,9 +45,12 @@ class Invalid(GitHubError):
 
 
 class RateLimited(GitHubError):
-    def __init__(self, message: str, retry_at: datetime) -> None:
+    """`is_named`: GitHub said until when; else it is a guess, and should grow if it was too short."""
+
+    def __init__(self, message: str, retry_at: datetime, *, is_named: bool = True) -> None:
         super().__init__(message)
         self.retry_at = retry_at
+        self.is_named = is_named
 
 
 class Unavailable(GitHubError):
@@ -63,7 +67,7 @@ def refused(answer: httpx.Response, *, repeatable: bool, now: datetime) -> GitHu
     message = f"{_about(answer)} {words}"
     status = answer.status_code
     if status in (403, 429) and (retry_at := _retry_at(answer, words, now)):
-        return RateLimited(message, retry_at)
+        return RateLimited(message, retry_at, is_named=_names_end(answer))
     if status >= 500:
         return _broken(message, repeatable)
     # GitHub says 404 of an App id that it does not know. Read as "uninstalled", it would cost every environment.
@@ -88,7 +92,9 @@ def refused_in_graphql(answer: httpx.Response, *, now: datetime) -> GitHubError 
     kind = problems[0].get("type")
     if kind == "RATE_LIMITED":
         return RateLimited(
-            message, _retry_at(answer, "rate limit", now) or now + timedelta(seconds=SECONDARY_LIMIT_PAUSE)
+            message,
+            _retry_at(answer, "rate limit", now) or now + timedelta(seconds=SECONDARY_LIMIT_PAUSE),
+            is_named=_names_end(answer),
         )
     return {"NOT_FOUND": NotFound, "FORBIDDEN": Forbidden}.get(kind, Invalid)(message)
 
@@ -107,6 +113,10 @@ def unreadable(answer: httpx.Response, error: Exception, *, repeatable: bool) ->
 
 def _broken(message: str, repeatable: bool) -> GitHubError:
     return Unavailable(message) if repeatable else OutcomeUnknown(message)
+
+
+def _names_end(answer: httpx.Response) -> bool:
+    return "retry-after" in answer.headers or answer.headers.get("x-ratelimit-remaining") == "0"
 
 
 def _retry_at(answer: httpx.Response, words: str, now: datetime) -> datetime | None:

@@ -8,11 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
+from bot.github import READ_THREADS, Call
 from bot.github_errors import NotFound
 from bot.payload import MalformedPayload
 
 if TYPE_CHECKING:
     from bot.github import Installation
+
+OPEN_THREADS = Call("POST", "/graphql", READ_THREADS, reads=True)
 
 # Two points of the 5,000 an hour, whatever it finds:
 # https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
@@ -67,7 +70,7 @@ def open_threads(github: Installation, repo: str, label: str) -> Iterator[OpenTh
     wanted = {"pulls": True, "issues": True}
     while any(wanted.values()):
         asked = {**variables, **cursors, "withPulls": wanted["pulls"], "withIssues": wanted["issues"]}
-        found = github.query("open_threads", partial(_found, repo=repo), QUERY, asked)
+        found = github.query(OPEN_THREADS, partial(_found, repo=repo), QUERY, asked)
         yield _read(found)
         for kind, field in (("pulls", "pullRequests"), ("issues", "issues")):
             page = found.get(field, {}).get("pageInfo", {"hasNextPage": False, "endCursor": None})

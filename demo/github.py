@@ -58,6 +58,7 @@ PERMISSIONS = {
 EVENTS = (
     "pull_request", "issues", "issue_comment", "pull_request_review", "repository", "check_run", "check_suite"
 )  # fmt: skip
+AN_HOUR = 5000  # calls of one installation
 STANDARD_ROLES = {
     "admin": "admin", "maintain": "write", "write": "write", "triage": "read", "read": "read", "none": "none"
 }  # fmt: skip
@@ -85,6 +86,8 @@ class SimulatedGitHub:
         self._manifest_codes: dict[str, datetime] = {}
         self._login_codes: dict[str, Authorization] = {}
         self.user_tokens: dict[str, Account] = {}
+        self.an_hour = AN_HOUR
+        self.spent: dict[tuple[int, str, int], int] = {}
         self._ids = count(100_001)
         self.admin = self._account("admin")
         makers, bot = self._account("greenroom-makers", "Organization"), self._account(f"{slug}[bot]", "Bot")
@@ -472,6 +475,19 @@ class SimulatedGitHub:
             installation, expires_at, permissions or installation.permissions, repositories
         )
         return token, expires_at
+
+    # Limits
+
+    def left(self, installation_id: int, resource: str) -> int:
+        """How many calls the installation has left of this hour."""
+        return self.an_hour - self.spent.get((installation_id, resource, self._hour()), 0)
+
+    def spend(self, installation_id: int, resource: str, calls: int = 1) -> None:
+        key = (installation_id, resource, self._hour())
+        self.spent[key] = self.spent.get(key, 0) + calls
+
+    def _hour(self) -> int:
+        return int(self.clock().timestamp() // 3600)
 
     def _changed(self, thread: Thread, action: str, by: str | None, **more: object) -> None:
         thread.updated_at = self._now()

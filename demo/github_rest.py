@@ -17,6 +17,7 @@ from demo.github_api import (
     show_user,
 )
 from demo.github_graphql import answer_query
+from demo.github_limits import limit, tell
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -35,6 +36,8 @@ github_shown.add_to(repository_api)
 # One for a process, as it takes a while to make: the simulated GitHub comes with each request.
 api = Flask("simulated-github")
 api.config["PROPAGATE_EXCEPTIONS"] = True
+api.before_request(limit)
+api.after_request(tell)
 api.register_blueprint(app_api)
 api.post("/app-manifests/<code>/conversions")(convert_manifest)  # whoever has the code may
 api.post("/login/oauth/access_token")(exchange_login_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import structlog
 
@@ -74,9 +74,11 @@ def answer(shop: Workshop, task: Task) -> None:
     if row.finished_at is not None or repository.installation_id is None:
         return
     place = _Place(shop, task, shop.installation(repository.installation_id), repository.full_name, thread.number)
-    if row.reacts:
-        with suppress(*UNREACHABLE, Invalid):  # that a reaction fails must not keep the reply back
+    with suppress(*UNREACHABLE, Invalid):  # that a reaction fails must not keep the reply back
+        if row.reacts:
             _react(place, row)
+        else:
+            _take_eyes_off(place, row)
     try:
         reply_id = _reply(place, row)
     except UNREACHABLE as error:
@@ -131,9 +133,23 @@ def _write_status(place: _Place, thread: Thread, body: str) -> int:
 
 
 def _react(place: _Place, row: Answer) -> None:
+    """Each step is recorded: where the second one has to wait for its turn, the first is not done again."""
     place.github.react(place.repo, row.comment_id, cast(Reaction, row.reaction))
+    _record(place, row, reacts=False)
+    _take_eyes_off(place, row)
+
+
+def _take_eyes_off(place: _Place, row: Answer) -> None:
     if row.seen_reaction_id is not None:
         place.github.unreact(place.repo, row.comment_id, row.seen_reaction_id)
+        _record(place, row, seen_reaction_id=None)
+
+
+def _record(place: _Place, row: Answer, **values: Any) -> None:
+    with place.shop.step(place.task) as session:
+        kept = session.get_one(Answer, row.comment_id)
+        for name, value in values.items():
+            setattr(kept, name, value)
 
 
 def _reply(place: _Place, row: Answer) -> int | None:

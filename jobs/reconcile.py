@@ -95,7 +95,7 @@ class _Repair:
     def open_ones(self) -> set[int]:
         """Everything that GitHub lists as open is compared; the numbers of it."""
         seen: set[int] = set()
-        github = self.shop.installation(self.installation.id)
+        github = self.shop.installation(self.installation.id, sweeps=True)
         for page in open_threads(github, self.repository.full_name, DEPLOY_LABEL):
             listed: list[PullRequestFacts | IssueFacts] = [*page.pulls, *page.issues]
             for facts in listed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx
 from sqlalchemy.orm import Session
@@ -15,10 +15,13 @@ from bot.github import AppCredentials, GitHub, Installation, Token
 from bot.github_errors import Forbidden, NotConfigured, RateLimited
 from bot.look import Permissions
 from bot.receivers import Receivers
+from jobs.limits import SharedLimits
 from storage import installations, tasks
 from storage.installations import InstallationStatus
 from storage.tasks import Task
 from storage.vault import CannotDecrypt
+
+PACE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class Later:
 
 
 class Workshop:
-    """One for a worker process. `transport` stands in for the network to GitHub, `receivers` for that to webhooks."""
+    """One for a worker process. `transport` stands in for the network to GitHub, `receivers` for that to webhooks.
+
+    `pace` is the time between two writes of an installation (jobs/limits.py).
+    """
 
     def __init__(
         self,
@@ -37,12 +43,14 @@ class Workshop:
         *,
         transport: httpx.BaseTransport | None = None,
         receivers: Receivers | None = None,
+        pace: timedelta = PACE,
     ) -> None:
         self.context = context
         self.receivers = receivers or Receivers(context.settings.webhook_networks)
         self.database = context.database
         self.clock = context.clock
-        self.permissions = Permissions(context.clock)
+        self.permissions = Permissions(context.clock, self._members_changed_at)
+        self._limits = SharedLimits(context, pace)
         self._transport = transport
         self._clients: dict[str, GitHub] = {}
 
@@ -54,12 +62,12 @@ class Workshop:
         if app.api_url not in self._clients:
             tokens = SharedTokens(self.context)
             self._clients[app.api_url] = GitHub(
-                app.api_url, self._credentials, tokens, self.clock, transport=self._transport
+                app.api_url, self._credentials, tokens, self.clock, limits=self._limits, transport=self._transport
             )
         return self._clients[app.api_url]
 
-    def installation(self, installation_id: int) -> Installation:
-        return self.github().installation(installation_id)
+    def installation(self, installation_id: int, *, sweeps: bool = False) -> Installation:
+        return self.github().installation(installation_id, sweeps=sweeps)
 
     @contextmanager
     def step(self, task: Task) -> Iterator[Session]:
@@ -67,6 +75,11 @@ class Workshop:
         with self.database.transaction() as session:
             tasks.hold(session, task)
             yield session
+
+    def _members_changed_at(self, installation_id: int) -> datetime | None:
+        with self.database.reading() as session:
+            row = installations.find(session, installation_id)
+        return None if row is None else row.members_changed_at
 
     def _app(self) -> GitHubApp | None:
         try:
@@ -113,7 +126,7 @@ class SharedTokens:
         with self._context.database.transaction() as session:
             installations.keep_token(session, installation_id, None, None)
 
-    def pause(self, installation_id: int, until: datetime) -> None:
+    def pause(self, installation_id: int, until: datetime, *, named: bool) -> None:
         """GitHub limits this installation: every process leaves it alone until then."""
         with self._context.database.transaction() as session:
-            installations.pause(session, installation_id, until)
+            installations.pause(session, installation_id, until, named=named, now=self._context.clock())

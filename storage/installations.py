@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, LargeBinary, update
+from sqlalchemy import BigInteger, LargeBinary, or_, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.database import Base
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=60), timedelta(minutes=16)
+IN_A_ROW = timedelta(minutes=10)  # after the end of a pause, in which another one is longer
+WRITE = timedelta(seconds=15)  # longer than any lasts: of a process that died in one, others go on then
 
 _DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
 
@@ -33,6 +37,10 @@ class Installation(Base):
     token: Mapped[bytes | None] = mapped_column(LargeBinary)
     token_expires_at: Mapped[datetime | None]
     paused_until: Mapped[datetime | None]  # GitHub's rate limit: no call before
+    pauses: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # in a row, of which GitHub named no end
+    next_write_at: Mapped[datetime | None]  # no write before; one at a time
+    writers_until: Mapped[datetime | None]  # when the last of those that wait to write has its turn
+    members_changed_at: Mapped[datetime | None]  # what was known of permissions before is not trusted
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -66,17 +74,54 @@ def register(
     return row
 
 
-def keep_token(
-    session: Session, installation_id: int, token: bytes | None, expires_at: datetime | None
-) -> None:
+def keep_token(session: Session, installation_id: int, token: bytes | None, expires_at: datetime | None) -> None:
     """The installation's token is this one, encrypted, or none."""
     session.execute(
-        update(Installation)
-        .where(Installation.id == installation_id)
-        .values(token=token, token_expires_at=expires_at)
+        update(Installation).where(Installation.id == installation_id).values(token=token, token_expires_at=expires_at)
     )
 
 
-def pause(session: Session, installation_id: int, until: datetime) -> None:
-    """No call is made as this installation before `until`: GitHub limits its rate."""
-    session.execute(update(Installation).where(Installation.id == installation_id).values(paused_until=until))
+def pause(session: Session, installation_id: int, until: datetime, *, named: bool, now: datetime) -> None:
+    """No call is made as this installation before `until`: GitHub limits its rate.
+
+    Where GitHub `named` no time, a pause that comes soon after another is twice as long, up to LONGEST_PAUSE.
+    """
+    row = find(session, installation_id)
+    if row is None:
+        return
+    in_a_row = row.paused_until is not None and now < row.paused_until + IN_A_ROW
+    row.pauses = 0 if named else (row.pauses + 1 if in_a_row else 1)
+    longer = now + min(FIRST_PAUSE * 2 ** max(row.pauses - 1, 0), LONGEST_PAUSE)
+    row.paused_until = until if named else max(until, longer)
+
+
+def begin_write(session: Session, installation_id: int, pace: timedelta, *, now: datetime) -> datetime | None:
+    """None: this write is the only one of the installation until it ends, or WRITE is over. Else when to come back.
+
+    Those that have to wait are sent to different times, so that they do not all come back at once.
+    """
+    taken = session.execute(
+        update(Installation)
+        .where(
+            Installation.id == installation_id,
+            or_(Installation.next_write_at.is_(None), Installation.next_write_at <= now),
+        )
+        .values(next_write_at=now + WRITE)
+        .returning(Installation.id)
+    ).first()
+    if taken is not None:
+        return None
+    row = session.get(Installation, installation_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        return None
+    row.writers_until = max(row.writers_until or now, now) + pace
+    return row.writers_until
+
+
+def end_write(session: Session, installation_id: int, pace: timedelta, *, now: datetime) -> None:
+    """The next write may begin after another `pace`."""
+    session.execute(update(Installation).where(Installation.id == installation_id).values(next_write_at=now + pace))
+
+
+def members_changed(session: Session, installation_id: int, *, now: datetime) -> None:
+    session.execute(update(Installation).where(Installation.id == installation_id).values(members_changed_at=now))

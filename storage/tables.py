@@ -18,6 +18,7 @@ from storage import (
     missed,
     orgs,
     pools,
+    rates,
     releases,
     repositories,
     rules,
@@ -35,8 +36,8 @@ from storage.database import Base
 __all__ = [
     "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated", "deliveries",
     "environments", "events", "installations", "key_values", "locks", "metadata", "missed", "orgs", "pools",
-    "releases", "repositories", "rules", "schedules", "submissions", "tasks", "threads", "tickets", "tokens", "users",
-    "webhooks",
+    "rates", "releases", "repositories", "rules", "schedules", "submissions", "tasks", "threads", "tickets", "tokens",
+    "users", "webhooks",
 ]  # fmt: skip
 
 metadata = Base.metadata

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -77,6 +78,9 @@ class Sink:
 
 
 class World:
+    pace = timedelta(0)
+    """Between two writes on GitHub; nothing, as the clock stands still while Greenroom works."""
+
     def __init__(self, database_url: str, data: Path, clock: Clock) -> None:
         self.clock = clock
         self.sink = Sink()
@@ -107,7 +111,7 @@ class World:
 
     def new_shop(self) -> Workshop:
         """A workshop as another worker process would have it."""
-        return Workshop(self.context, transport=WireTo(self.github))
+        return Workshop(self.context, transport=WireTo(self.github), pace=self.pace)
 
     # What happens
 

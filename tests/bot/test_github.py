@@ -58,7 +58,7 @@ class Tokens:
         del self.kept[installation_id]
         self.dropped += 1
 
-    def pause(self, installation_id: int, until: datetime) -> None:
+    def pause(self, installation_id: int, until: datetime, *, named: bool) -> None:
         self.paused[installation_id] = until
 
 
