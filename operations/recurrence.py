@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from croniter import CroniterBadDateError, croniter
+from croniter import croniter
 
 AN_INSTANT = timedelta(microseconds=1)
 A_MINUTE = timedelta(minutes=1)
@@ -113,7 +113,7 @@ def _walls(pattern: str, since: datetime) -> Iterator[datetime]:
     try:
         while True:
             yield times.get_next(datetime)
-    except CroniterBadDateError:
+    except ValueError:  # croniter finds none any more, or leaves the last year
         return
 
 

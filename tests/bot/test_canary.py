@@ -12,6 +12,7 @@ from storage.audit import Audit
 from storage.decisions import Decision
 from storage.deliveries import Delivery
 from storage.environments import Environment
+from storage.submissions import Submission
 from storage.tasks import Task
 from storage.threads import Thread
 from storage.tokens import Role
@@ -19,7 +20,7 @@ from tests.bot.api.client import OF_SHOP, Rest, key
 from tests.bot.test_login import Site
 from tests.world import REPO, World
 
-ROWS = (Answer, Audit, Decision, Delivery, Task, Thread)
+ROWS = (Answer, Audit, Decision, Delivery, Submission, Task, Thread)
 READ = (
     "/review/environments/list",
     "/review/environments/pr/1",
@@ -56,7 +57,15 @@ def test_a_secret_shows_nowhere_in_a_whole_life(
     members = [api.member, api.token(Role.MEMBER, REPO), person]
     for line in ("/extend 24h", "/status", "/why", "/transition #2", "/unassign", "/assign"):
         world.comments(number, "wendy", line)
+    tasks = [
+        api.application.post("/tasks", {"type": type, "data": {**OF_SHOP, **key("1"), "wait": 0}}).body["operationId"]
+        for type in ("fetchReviewEnvironment", "checkReviewEnvironment", "listAssignedReviewEnvironments")
+    ]
+    world.work()
     heard = [told(member) for member in members]
+    results = [api.owner.get(f"/tasks/{task}/result").text for task in tasks]
+    assert all('"completed"' in result for result in results)
+    heard += results
     said = [told(client) for client in (api.application, api.owner)]
     refused = [
         api.application.post("/review/environments/assign", key("8", poolTag="nothing")),

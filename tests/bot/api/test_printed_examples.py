@@ -1,6 +1,7 @@
 """The requests that the published API pages print are accepted as they are printed.
 
-https://docs.flxbl.io/flxbl/sfp-server/api-reference/review-environments and …/pools
+https://docs.flxbl.io/flxbl/sfp-server/api-reference/review-environments and …/pools,
+https://docs.flxbl.io/flxbl/sfp/api-reference/tasks
 """
 
 from __future__ import annotations
@@ -116,6 +117,22 @@ TRANSITION = {
     "metadata": {"reason": "PR merged, moving to issue for tracking", "transitionedBy": "automation"},
 }
 
+TASK: dict[str, Any] = {
+    "type": "fetchReviewEnvironment",
+    "data": {
+        "repoId": "repo123",
+        "directory": "/path/to/dir",
+        "username": "user@devhub.com",
+        "pool": "core",
+        "pooltype": "sandbox",
+        "branch": "feature/123",
+        "issue": "ISSUE-123",
+        "wait": 300,
+        "leasefor": 3600,
+    },
+}
+WRAPPED = {"value": {**TASK["data"], "username": "user@devhub.ocom"}, "description": "Fetch a review environment"}
+
 FETCH = {"assignmentId": "550e8400-e29b-41d4-a716-446655440000", "isImmortal": False}
 
 
@@ -158,6 +175,23 @@ def test_a_sandbox_is_fetched(core: Api) -> None:
     for _ in range(2):
         fetched = core.application.post("/pools/core_dev/fetch?repositoryIdentifier=flxbl-io%2Fsf-core", FETCH)
         assert fetched.status == 200
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        TASK,
+        {**TASK, "data": WRAPPED, "lockDuration": 300000},
+        {**TASK, "priority": "low", "scheduleType": "immediate"},
+        {**TASK, "scheduleType": "scheduled", "scheduledFor": "2024-10-27T10:00:00Z"},
+    ],
+)
+def test_a_task_is_submitted(core: Api, task: dict[str, Any]) -> None:
+    submitted = core.application.post("/tasks", task)
+    assert (submitted.status, submitted.body["type"]) == (201, "fetchReviewEnvironment")
+    core.world.work()
+    status = core.member.get(f"/tasks/{submitted.body['operationId']}/status").body
+    assert status["error"] == {"message": "Repository repo123 not found", "code": "REPOSITORY_NOT_FOUND"}
 
 
 @pytest.mark.parametrize("path", ["/pools/core_dev/instances", "/pools/configs/core_dev", "/pools/status"])
