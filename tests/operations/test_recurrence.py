@@ -72,13 +72,12 @@ def test_a_zone_may_change_by_half_an_hour_or_never(zone: str, change: str) -> N
 
 
 @given(
-    st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),
+    st.integers(0, 3 * 365 * 24 * 60),
     st.sampled_from(["30 1 * * *", "30 2 * * *", "0 0,12 * * 1-5", "*/20 * * * *", "0 * 1 * *", "5 4 * 3,11 *"]),
     st.sampled_from(["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"]),
 )
-def test_whenever_one_asks_the_next_is_later_and_the_same_until_it_comes(
-    after: datetime, pattern: str, zone: str
-) -> None:
+def test_whenever_one_asks_the_next_is_later_and_the_same_until_it_comes(minutes: int, pattern: str, zone: str) -> None:
+    after = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
     following = next_cron(pattern, ZoneInfo(zone), after)
     assert following is not None
     assert following > after
