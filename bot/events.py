@@ -208,3 +208,30 @@ class RepositoryEvent(Readable):
         """`owner/name` before the event; the present one when it changed neither."""
         owner, _, name = self.repository.full_name.partition("/")
         return f"{self.user_before or self.organization_before or owner}/{self.name_before or name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstallationTargetEvent(Readable):
+    """The account of an installation has another name."""
+
+    action: str
+    account_id: Annotated[int, At("account.id")]
+    account: Annotated[str, At("account.login")]
+    installation_id: Annotated[int, At("installation.id")]
+    login_before: Annotated[str, At("changes.login.from")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembersEvent(Readable):
+    """Somebody's permissions may have changed: `member`, `membership`, `organization` and `team`."""
+
+    action: str
+    installation_id: Annotated[int, At("installation.id")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorizationEvent(Readable):
+    """Somebody took back what they had agreed to when they logged in."""
+
+    action: str
+    sender: AccountFacts

@@ -10,20 +10,25 @@ from sqlalchemy.orm import Session
 
 from bot import answering, serving
 from bot.events import (
+    AuthorizationEvent,
     InstallationEvent,
     InstallationFacts,
     InstallationRepositoriesEvent,
+    InstallationTargetEvent,
     IssueCommentEvent,
     IssuesEvent,
+    MembersEvent,
     PullRequestEvent,
     PullRequestReviewEvent,
     RepositoryEvent,
 )
+from bot.github_errors import LACKS_PERMISSION
 from bot.look import Effect, Look, known_repository
 from bot.payload import Readable
 from operations import repositories as lifecycle
 from operations.end import EndReason
-from storage import installations, repositories
+from operations.reconcile import reconcile_soon
+from storage import audit, deliveries, installations, repositories, users
 from storage.installations import InstallationStatus
 
 Handler = Callable[[Look, Any], Effect]
@@ -110,23 +115,28 @@ def uninstalled(look: Look, event: InstallationEvent) -> Effect:
 
 
 def suspended(look: Look, event: InstallationEvent) -> Effect:
-    """Nothing is written to GitHub; environments stay until they expire."""
+    """Nothing is written to GitHub, and nobody is served; environments stay until they expire."""
 
     def effect(session: Session, now: datetime) -> None:
         _register(session, event.installation, now, status=InstallationStatus.SUSPENDED)
         installations.keep_token(session, event.installation.id, None, None)
+        for repository in repositories.of_installation(session, event.installation.id):
+            lifecycle.freeze(session, repository, now=now)
 
     return effect
 
 
 def active_again(look: Look, event: InstallationEvent) -> Effect:
-    """Unsuspended, or granted other permissions: what waited for that is shown."""
+    """Unsuspended, or granted other permissions: what waited for that is done and shown, what was missed repaired."""
 
     def effect(session: Session, now: datetime) -> None:
         _register(session, event.installation, now, status=InstallationStatus.ACTIVE)
         installations.keep_token(session, event.installation.id, None, None)
         for repository in repositories.of_installation(session, event.installation.id):
+            lifecycle.thaw(session, repository, now=now)
             lifecycle.show_again(session, repository, now=now)
+            deliveries.work_refused_again(session, repository.github_id, LACKS_PERMISSION, now=now)
+            reconcile_soon(session, repository, now=now)
 
     return effect
 
@@ -140,6 +150,8 @@ def repositories_changed(look: Look, event: InstallationRepositoriesEvent) -> Ef
             known_repository(session, facts, event.installation.id, now=now)
         for facts in event.removed:
             repository = known_repository(session, facts, None, now=now)
+            if repository.installation_id not in (None, event.installation.id):
+                continue  # transferred: it is another installation's by now
             lifecycle.give_up(session, repository, look.actor, now=now)
             repository.installation_id = None
 
@@ -162,6 +174,51 @@ def repository_changed(look: Look, event: RepositoryEvent) -> Effect:
     return effect
 
 
+def repository_unarchived(look: Look, event: RepositoryEvent) -> Effect:
+    """It can be worked on again: whoever does is served."""
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now, present=True)
+        repository.archived = False
+        reconcile_soon(session, repository, now=now)
+
+    return effect
+
+
+def account_renamed(look: Look, event: InstallationTargetEvent) -> Effect:
+    """The account and its repositories are known by the new name; assignments stay."""
+
+    def effect(session: Session, now: datetime) -> None:
+        installations.register(session, event.installation_id, event.account, event.account_id, now=now)
+        former = f"{event.login_before}/".lower()
+        for repository in repositories.of_installation(session, event.installation_id):
+            if repository.name_key.startswith(former):
+                repositories.rename(session, repository, f"{event.account}/{repository.name}")
+
+    return effect
+
+
+def members_changed(look: Look, event: MembersEvent) -> Effect:
+    """Nothing that was known of anybody's permissions is trusted any more."""
+
+    def effect(session: Session, now: datetime) -> None:
+        installations.members_changed(session, event.installation_id, now=now)
+
+    return effect
+
+
+def authorization_revoked(look: Look, event: AuthorizationEvent) -> Effect:
+    """Their web tokens and sessions are void, from now on."""
+
+    def effect(session: Session, now: datetime) -> None:
+        user = users.find_by_github_id(session, event.sender.id)
+        if user is not None:
+            user.logged_out_at = now
+            audit.record(session, "user.authorization_revoked", user.id, look.actor, now=now)
+
+    return effect
+
+
 def repository_closed(look: Look, event: RepositoryEvent) -> Effect:
     """Deleted or archived: nobody can work on it, so it holds nothing."""
 
@@ -169,6 +226,7 @@ def repository_closed(look: Look, event: RepositoryEvent) -> Effect:
         repository = known_repository(session, event.repository, None, now=now)
         returned = None if event.action == "archived" else False
         lifecycle.give_up(session, repository, look.actor, now=now, returned=returned, reason=EndReason.CLOSED)
+        repository.archived = event.action == "archived"
         if event.action == "deleted":
             repository.installation_id = None
 
@@ -195,6 +253,12 @@ EVENTS: Mapping[str, type[Readable]] = {
     "installation": InstallationEvent,
     "installation_repositories": InstallationRepositoriesEvent,
     "repository": RepositoryEvent,
+    "installation_target": InstallationTargetEvent,
+    "github_app_authorization": AuthorizationEvent,
+    "member": MembersEvent,
+    "membership": MembersEvent,
+    "organization": MembersEvent,
+    "team": MembersEvent,
 }
 
 HANDLERS: Mapping[tuple[str, str | None], Handler] = {
@@ -224,6 +288,22 @@ HANDLERS: Mapping[tuple[str, str | None], Handler] = {
     ("repository", "renamed"): repository_changed,
     ("repository", "transferred"): repository_changed,
     ("repository", "edited"): repository_changed,
+    ("repository", "privatized"): repository_changed,
+    ("repository", "publicized"): repository_changed,
     ("repository", "archived"): repository_closed,
+    ("repository", "unarchived"): repository_unarchived,
     ("repository", "deleted"): repository_closed,
+    ("installation_target", "renamed"): account_renamed,
+    ("github_app_authorization", "revoked"): authorization_revoked,
+    ("member", "added"): members_changed,
+    ("member", "edited"): members_changed,
+    ("member", "removed"): members_changed,
+    ("membership", "added"): members_changed,
+    ("membership", "removed"): members_changed,
+    ("organization", "member_added"): members_changed,
+    ("organization", "member_removed"): members_changed,
+    ("team", "added_to_repository"): members_changed,
+    ("team", "deleted"): members_changed,
+    ("team", "edited"): members_changed,
+    ("team", "removed_from_repository"): members_changed,
 }

@@ -40,16 +40,18 @@ def nothing(session: Session, now: datetime) -> None:
 
 @dataclass
 class Permissions:
-    """Levels as GitHub told them within the last 60 seconds."""
+    """Levels as GitHub told them within the last 60 seconds, and since its last word on members and teams."""
 
     clock: Callable[[], datetime]
+    changed_at: Callable[[int], datetime | None] = lambda installation_id: None
     _known: dict[tuple[str, str], tuple[datetime, Level]] = field(default_factory=dict)
 
     def of(self, github: Installation, repo: str, login: str) -> Level:
         """Raises GitHubError when GitHub does not tell: no answer is no permission."""
         now = self.clock()
-        told = self._known.get((repo, login))
-        if told is None or not told[0] <= now < told[0] + PERMISSION_REMEMBERED:
+        told, changed_at = self._known.get((repo, login)), self.changed_at(github.id)
+        is_void = told is not None and changed_at is not None and told[0] <= changed_at
+        if told is None or is_void or not told[0] <= now < told[0] + PERMISSION_REMEMBERED:
             if len(self._known) > 10_000:
                 self._known.clear()
             told = self._known[repo, login] = (now, github.permission(repo, login))

@@ -11,11 +11,12 @@ from operations import notify, waiting
 from operations.end import EndReason
 from operations.unassign import unassign
 from operations.unlock import unlock_thread
-from storage import locks, tickets
+from storage import locks, threads, tickets
 from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.audit import Actor
 from storage.repositories import Repository
 from storage.threads import Thread
+from storage.tickets import TicketState
 
 
 def give_up(
@@ -47,3 +48,18 @@ def show_again(session: Session, repository: Repository, *, now: datetime) -> No
     """Every pull request and issue that shows or should show something is rendered anew."""
     for thread in session.scalars(select(Thread).where(Thread.repository_id == repository.id)):
         notify.refresh(session, thread, now=now)
+
+
+def freeze(session: Session, repository: Repository, *, now: datetime) -> None:
+    """Nobody of the repository is served; they keep their places."""
+    for ticket in tickets.open_of_repository(session, repository.id):
+        if ticket.state == TicketState.WAITING:
+            waiting.pause(session, ticket, now=now)
+
+
+def thaw(session: Session, repository: Repository, *, now: datetime) -> None:
+    """Whoever was frozen waits again; a draft goes on being passed over."""
+    for ticket in tickets.open_of_repository(session, repository.id):
+        thread = threads.of_holder(session, ticket.holder)
+        if ticket.state == TicketState.PAUSED and not (thread is not None and thread.draft):
+            waiting.resume(session, ticket, now=now)

@@ -32,7 +32,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.database import Base, Database, UtcDateTime
-from storage.queue import QueueName
+from storage.queue import QueueName, ring
 from storage.tasks import CLAIM, ClaimLost
 
 
@@ -277,6 +277,17 @@ def backlog(session: Session) -> int:
         )
         or 0
     )
+
+
+def work_refused_again(session: Session, repository_id: int | None, words: str, *, now: datetime) -> None:
+    """What GitHub refused in these words, about the repository with this id of GitHub's, is tried again."""
+    about = or_(Delivery.serial_key == str(repository_id), Delivery.serial_key.like(f"{repository_id}#%"))
+    session.execute(
+        update(Delivery)
+        .where(Delivery.state == DeliveryState.FAILED, Delivery.error.contains(words, autoescape=True), about)
+        .values(state=DeliveryState.RECEIVED, attempts=0, run_at=now, error=None)
+    )
+    ring(session, QueueName.CRITICAL)
 
 
 def remove_finished(session: Session, *, before: datetime, limit: int = 1000) -> int:

@@ -263,5 +263,5 @@ def repository_of(session: Session, pool: Pool) -> Repository:
 def repositories_served(session: Session) -> list[Repository]:
     """Those that asked for us, by having a pool, and have the App."""
     having = select(Pool.repository_id).where(Pool.deleted_at.is_(None))
-    wanted = Repository.id.in_(having), Repository.installation_id.is_not(None)
+    wanted = Repository.id.in_(having), Repository.installation_id.is_not(None), ~Repository.archived
     return list(session.scalars(select(Repository).where(*wanted).order_by(Repository.id)))

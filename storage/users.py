@@ -28,13 +28,17 @@ class User(Base):
 
 def log_in(session: Session, github_id: int, login: str, email: str | None, *, now: datetime) -> User:
     """The user of this GitHub account, made at the first login, with the name and e-mail that it has now."""
-    user = session.scalar(select(User).where(User.github_id == github_id))
+    user = find_by_github_id(session, github_id)
     if user is None:
         user = User(github_id=github_id, created_at=now)
         session.add(user)
     user.login, user.email, user.logged_in_at = login, email, now
     session.flush()
     return user
+
+
+def find_by_github_id(session: Session, github_id: int) -> User | None:
+    return session.scalar(select(User).where(User.github_id == github_id))
 
 
 def get(session: Session, user_id: str) -> User | None:

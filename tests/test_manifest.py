@@ -10,7 +10,9 @@ from bot.github import CALLS
 from bot.handlers import EVENTS, HANDLERS
 
 # GitHub sends these to every App, without being asked.
-ALWAYS_SENT = {"installation", "installation_repositories"}
+ALWAYS_SENT = {"installation", "installation_repositories", "installation_target", "github_app_authorization"}
+# GitHub offers these only to an App with `members: read`, which is for those who use team rules.
+OF_MEMBERS = {"member", "membership", "organization", "team"}
 STRENGTH = {"read": 1, "write": 2}
 
 
@@ -29,7 +31,7 @@ def test_it_asks_for_the_permissions_that_the_calls_need(manifest: Any) -> None:
 
 
 def test_it_asks_for_the_events_that_are_handled(manifest: Any) -> None:
-    assert set(manifest["default_events"]) == {event for event, _ in HANDLERS} - ALWAYS_SENT
+    assert set(manifest["default_events"]) == {event for event, _ in HANDLERS} - ALWAYS_SENT - OF_MEMBERS
 
 
 def test_every_handled_event_can_be_read() -> None:
