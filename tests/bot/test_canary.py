@@ -10,6 +10,7 @@ import pytest
 from storage.answers import Answer
 from storage.audit import Audit
 from storage.decisions import Decision
+from storage.dedicated import DedicatedEnvironment
 from storage.deliveries import Delivery
 from storage.environments import Environment
 from storage.submissions import Submission
@@ -30,6 +31,13 @@ READ = (
     "/pools/status?poolTag=core&instanceStatus=ASSIGNED",
     "/pools/core/instances",
     "/users/me",
+    "/environments",
+    "/environments/by-name/prod",
+    "/environments/by-name/prod/artifacts",
+    "/environments/by-name/prod/releases",
+    "/environments/by-name/prod?authType=accessToken&repositoryIdentifier=acme/shop",
+    "/environments/by-name/prod?authType=sfdxAuthUrl&repositoryIdentifier=acme/shop",
+    "/environments/audit",
 )
 HUB_SECRET = "canary-refresh-token-of-the-hub"
 
@@ -54,6 +62,7 @@ def test_a_secret_shows_nowhere_in_a_whole_life(
     number = world.opens("alice")
     world.opens("bob", head="other")
     person, session = site.rest("rita")
+    own = api.dedicated("prod")
     members = [api.member, api.token(Role.MEMBER, REPO), person]
     for line in ("/extend 24h", "/status", "/why", "/transition #2", "/unassign", "/assign"):
         world.comments(number, "wendy", line)
@@ -67,6 +76,10 @@ def test_a_secret_shows_nowhere_in_a_whole_life(
     assert all('"completed"' in result for result in results)
     heard += results
     said = [told(client) for client in (api.application, api.owner)]
+    opened = api.application.get(f"/environments/{own['id']}/frontdoor").headers["Location"]
+    [dedicated] = world.rows(DedicatedEnvironment)
+    kept = re.findall("[0-9a-f]{32}", str(world.context.org(dedicated).check_login().access_token))
+    assert all(secret in text for text in said for secret in kept)
     refused = [
         api.application.post("/review/environments/assign", key("8", poolTag="nothing")),
         api.application.post("/review/environments/assign", {"metadata": f"force://{HUB_SECRET}@x"}),
@@ -90,7 +103,8 @@ def test_a_secret_shows_nowhere_in_a_whole_life(
     environment_secrets = secrets_of(world)
     assert environment_secrets
     assert [text for text in said if any(secret in text for secret in environment_secrets)] == said
-    secrets = environment_secrets | {HUB_SECRET, given, door.partition("otp=")[2], session["token"]}
+    links = {address.partition("otp=")[2] for address in (door, opened)}
+    secrets = environment_secrets | {HUB_SECRET, given, session["token"], *links, *kept}
     secrets |= {client.secret for client in (api.owner, api.application, *members) if client.secret is not None}
     assert "" not in secrets
     everywhere = {

@@ -1,6 +1,6 @@
 """The requests that the published API pages print are accepted as they are printed.
 
-https://docs.flxbl.io/flxbl/sfp-server/api-reference/review-environments and …/pools,
+https://docs.flxbl.io/flxbl/sfp-server/api-reference/review-environments, …/pools, …/environments,
 https://docs.flxbl.io/flxbl/sfp/api-reference/tasks
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.bot.api.client import Api
+from tests.bot.api.client import Api, without
 
 OF_CORE = {"repositoryIdentifier": "flxbl-io/sf-core"}
 
@@ -133,6 +133,56 @@ TASK: dict[str, Any] = {
 }
 WRAPPED = {"value": {**TASK["data"], "username": "user@devhub.ocom"}, "description": "Fetch a review environment"}
 
+# Environments as answers print them, before and after a change; where they are locked, by deploy-bot.
+PROD: dict[str, Any] = {
+    "id": "456e7890-e89b-12d3-a456-426614174001",
+    "repositoryIdentifier": "myorg/my-salesforce-project",
+    "repositoryName": "my-salesforce-project",
+    "name": "prod",
+    "description": "Production environment",
+    "category": "release",
+    "salesforceUsername": "[email protected]",
+    "isActive": True,
+    "isDefault": True,
+    "isLocked": False,
+    "lockedBy": None,
+    "metadata": {"region": "us-west", "tier": "enterprise"},
+    "tags": ["critical", "monitored"],
+    "branch": "main",
+    "createdAt": "2024-01-01T00:00:00Z",
+    "updatedAt": "2024-01-15T12:00:00Z",
+    "createdBy": "user123",
+    "updatedBy": "user456",
+}
+CHANGED_PROD: dict[str, Any] = {
+    **PROD,
+    "description": "Updated production environment",
+    "devHubUsername": None,
+    "lockExpiresAt": None,
+    "lockExpiresInSeconds": None,
+    "lockStatus": {"isLocked": False, "currentLock": None, "queuedLocks": []},
+    "tags": ["production", "critical", "monitored"],
+    "orchestrationOrder": 1,
+}
+WRITTEN_BY_US = ("id", "createdAt", "updatedAt", "createdBy", "updatedBy")
+ACCESS = {
+    "id": "audit123",
+    "environment_id": "456e7890-e89b-12d3-a456-426614174001",
+    "repository_identifier": "myorg/myrepo",
+    "accessed_by": "user123",
+    "accessed_by_application": None,
+    "access_type": "lock",
+    "access_details": {
+        "action": "environment_locked",
+        "ticket_id": "ticket_789abc",
+        "duration_seconds": 3600,
+        "reason": "Deployment in progress",
+    },
+    "ip_address": "192.168.1.100",
+    "user_agent": "Mozilla/5.0...",
+    "accessed_at": "2024-01-15T14:30:00Z",
+}
+
 FETCH = {"assignmentId": "550e8400-e29b-41d4-a716-446655440000", "isImmortal": False}
 
 
@@ -197,3 +247,38 @@ def test_a_task_is_submitted(core: Api, task: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", ["/pools/core_dev/instances", "/pools/configs/core_dev", "/pools/status"])
 def test_what_is_read_is_read(core: Api, path: str) -> None:
     assert core.member.get(f"{path}?repositoryIdentifier=flxbl-io%2Fsf-core").status == 200
+
+
+@pytest.fixture
+def project(wire: Api) -> Api:
+    """What is printed as an answer is accepted as a new environment: what the server decides is ignored."""
+    wire.known("myorg/my-salesforce-project")
+    made = wire.application.post("/environments", PROD)
+    assert made.status == 201, made.text
+    assert {name: made.body[name] for name in PROD if name not in WRITTEN_BY_US} == without(PROD, *WRITTEN_BY_US)
+    return wire
+
+
+def test_an_environment_is_changed(project: Api) -> None:
+    path = "/environments/by-name/prod?repositoryIdentifier=myorg/my-salesforce-project"
+    changed = project.application.patch(path, CHANGED_PROD)
+    assert changed.status == 200
+    assert set(CHANGED_PROD) <= set(changed.body)
+    assert without(CHANGED_PROD, *WRITTEN_BY_US).items() <= changed.body.items()
+    assert set(PROD) <= set(project.member.get(f"/environments/{changed.body['id']}").body)
+
+
+def test_environments_are_ordered(wire: Api) -> None:
+    for name in ("dev1", "dev2", "dev3"):
+        wire.dedicated(name, repo="myorg/myrepo", category="dev")
+    path = "/environments/orchestration-order?repositoryIdentifier=myorg/myrepo&category=dev"
+    assert wire.member.get(path).body == ["dev1", "dev2", "dev3"]
+    assert wire.application.send("PUT", path, ["dev3", "dev1", "dev2"]).body == ["dev3", "dev1", "dev2"]
+    listed = wire.member.get("/environments?repositoryIdentifier=myorg/myrepo&category=dev&isActive=true&branch=main")
+    assert [one["name"] for one in listed.body] == ["dev3", "dev1", "dev2"]
+
+
+def test_an_access_has_what_is_printed(project: Api) -> None:
+    query = {"repositoryIdentifier": "myorg/my-salesforce-project"}
+    [row] = project.owner.get("/environments/audit", limit=50, **query).body
+    assert set(row) == set(ACCESS)
