@@ -22,6 +22,8 @@ from bot import lending, logs, setup
 from bot.context import Context
 from bot.parking_door import ParkingDoor
 from bot.parking_worker import ParkingWorker
+from bot.policy_file import InvalidPolicy, parse, policy_text
+from bot.policy_schema import schema_text
 from bot.settings import BadSettings, Settings
 from bot.version import VERSION
 from bot.web import create_app
@@ -299,6 +301,32 @@ def print_new_token(role: str, name: str, repositories: tuple[str, ...], days: i
             now=context.clock(), role=Role(role),
         )  # fmt: skip
     click.echo(secret)
+
+
+@main.group()
+def config() -> None:
+    """A repository's .github/greenroom.yml."""
+
+
+@config.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+def check_policy(file: str) -> None:
+    """Say by line and key what is wrong with FILE (- for stdin), if anything is; nobody is asked for it."""
+    try:
+        with click.open_file(file, "rb") as opened_file:
+            parse(policy_text(opened_file.read()))
+    except InvalidPolicy as invalid:
+        for problem in invalid.problems:
+            about = f"{problem.key} " if problem.key else ""
+            click.echo(f"{file}:{problem.line}: {about}{problem.sentence}", err=True)
+        sys.exit(1)
+    click.echo(f"{file} is fine")
+
+
+@config.command("schema")
+def print_policy_schema() -> None:
+    """Print the file's JSON Schema, for editors."""
+    click.echo(schema_text(), nl=False)
 
 
 @main.group()

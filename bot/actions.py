@@ -11,11 +11,14 @@ from sqlalchemy.orm import Session
 from bot import comments, locking, serving
 from bot.arguments import Target
 from bot.asked import Asked, Refused
-from bot.commands import COMMANDS, Command
+from bot.commands import Command
+from bot.gates import Case, Closed, cases, fork_gate, judge
 from bot.help import help_text
 from bot.version import VERSION
 from operations import notify, waiting
-from operations.end import replenish_soon
+from operations.approve import approve_head, withdraw_approval
+from operations.close import close
+from operations.end import EndReason, replenish_soon
 from operations.extend import extend as extend_assignment
 from operations.find import find_living, find_or_refuse
 from operations.locked import refuse_if_locked
@@ -30,7 +33,6 @@ from storage.decisions import Reason
 from storage.environments import Environment
 from storage.tickets import Ticket
 
-EXTEND_MAX = timedelta(days=7)
 NUMBERED = (None, HolderType.PR, HolderType.ISSUE)  # targets that are threads; None is a plain #456
 
 
@@ -38,21 +40,59 @@ Action = Callable[[Session, Asked, Command], str | None]
 
 
 def assign(session: Session, asked: Asked, command: Command) -> str | None:
-    """An environment or a place in the queue; who has one gets the same."""
-    wish = serving.wish_of(asked.thread, asked.repository)
-    holder = replace(wish.holder, domain=command.domain or wish.holder.domain)
-    hours = command.duration.total_seconds() / 3600 if command.duration else None
-    domains = [command.domain] if command.domain else []
-    wish = replace(wish, holder=holder, pool_tag=command.pool, domains=domains, hours=hours)
-    if hours is not None and command.duration is not None and command.duration > serving.MAX_LIFETIME:
-        raise Refused(comments.lifetime_used_up(serving.MAX_LIFETIME, serving.MAX_LIFETIME))
-    waited = tickets.find_open(session, holder) is not None
-    got = serving.request_environment(session, asked.look, asked.thread, wish, now=asked.now, actor=asked.actor)
+    """An environment or a place in the queue, if the gates are open to who asks; who has one gets the same."""
+    lifetime = asked.policy.expiry.max_lifetime
+    if command.duration is not None and command.duration > lifetime:
+        raise Refused(comments.lifetime_used_up(lifetime, lifetime))
+    case = replace(asked.case, asked=True, pool_tag=command.pool, domain=command.domain)
+    replies = [_assign_one(session, asked, each, command.duration) for each in cases(case)]
+    return next(filter(None, replies), None)
+
+
+def _assign_one(session: Session, asked: Asked, case: Case, duration: timedelta | None) -> str | None:
+    verdict = judge(session, case)
+    if isinstance(verdict, Closed):
+        raise Refused(f"{verdict.sentence}.", case, verdict)
+    wish = replace(verdict, hours=duration.total_seconds() / 3600 if duration else None)
+    waited = tickets.find_open(session, wish.holder) is not None
+    got = serving.request_environment(session, asked.look, case, wish, actor=asked.actor)
     return comments.already_waiting() if waited and isinstance(got, Ticket) else None
 
 
+def approve(session: Session, asked: Asked, command: Command) -> str | None:
+    """The commit that was the fork's head when the comment was written may have an environment; `cancel` ends that.
+
+    What counts is when we were told of the head, since whoever pushes chooses what the commit says of its time
+    (bot-behaviour 4.3, rule 13).
+    """
+    thread = asked.thread
+    if command.cancel:
+        return _cancel_approval(session, asked)
+    if fork_gate(session, replace(asked.case, thread=thread)) is None or asked.policy.forks != "approval":
+        raise Refused(comments.nothing_to_approve())
+    if thread.head_sha is None or thread.head_seen_at is None or thread.head_seen_at > asked.said_at:
+        raise Refused(comments.pushed_meanwhile(thread.head_sha or ""))
+    approve_head(session, thread, asked.actor, now=asked.now)
+    _decide(session, asked, "approve", f"{thread.head_sha[:7]} was approved by {asked.login}")
+    shut = serving.serve_what_lacks(session, asked.look, asked.case)
+    notify.refresh(session, thread, now=asked.now)
+    return None if shut is None else f"{shut.sentence}."
+
+
+def _cancel_approval(session: Session, asked: Asked) -> str | None:
+    if asked.thread.approved_sha is None:
+        raise Refused(comments.nothing_to_cancel())
+    withdraw_approval(session, asked.thread, asked.actor, now=asked.now)
+    close(session, asked.holder, asked.actor, now=asked.now, reason=EndReason.UNASSIGNED)
+    shut = fork_gate(session, asked.case)
+    if shut is not None:
+        serving.refuse(session, asked.look, asked.case, shut, actor=asked.login)
+    notify.refresh(session, asked.thread, now=asked.now)
+    return None
+
+
 def extend(session: Session, asked: Asked, command: Command) -> str | None:
-    """Within the policy: at most EXTEND_MAX at once, and MAX_LIFETIME in all."""
+    """Within the policy: at most its `extend_max` at once, and its `max_lifetime` in all."""
     held = serving.living(session, asked.thread, now=asked.now)
     for assignment in held or [find_living(session, asked.holder, now=asked.now)]:
         _extend_one(session, asked, command, assignment)
@@ -60,14 +100,15 @@ def extend(session: Session, asked: Asked, command: Command) -> str | None:
 
 
 def _extend_one(session: Session, asked: Asked, command: Command, assignment: Assignment) -> None:
-    pool = pools.get(session, assignment.pool_id)
-    added = command.duration or min(timedelta(hours=pool.extension_hours), EXTEND_MAX)
-    if added > EXTEND_MAX:
-        raise Refused(comments.extend_too_long(EXTEND_MAX))
+    pool, expiry = pools.get(session, assignment.pool_id), asked.policy.expiry
+    usual = expiry.extend_default or timedelta(hours=pool.extension_hours)
+    added = command.duration or min(usual, expiry.extend_max)
+    if added > expiry.extend_max:
+        raise Refused(comments.extend_too_long(expiry.extend_max))
     if assignment.expires_at is not None:
-        room = assignment.assigned_at + serving.MAX_LIFETIME - max(asked.now, assignment.expires_at)
+        room = assignment.assigned_at + expiry.max_lifetime - max(asked.now, assignment.expires_at)
         if added > room:
-            raise Refused(comments.lifetime_used_up(room, serving.MAX_LIFETIME))
+            raise Refused(comments.lifetime_used_up(room, expiry.max_lifetime))
     extend_assignment(session, assignment, added.total_seconds() / 3600, asked.actor, now=asked.now)
     _decide(session, asked, "extend", f"extended by {comments.span(added)} by {asked.login}")
 
@@ -112,6 +153,9 @@ def _target(session: Session, asked: Asked, target: Target) -> Holder:
     thread = take_news(session, asked.repository, news, now=asked.now)
     if not thread.is_open:
         raise Refused(comments.closed_target(thread.number))
+    shut = fork_gate(session, replace(asked.case, thread=thread))
+    if shut is not None:
+        raise Refused(comments.target_from_fork(thread.number))
     return thread.holder
 
 
@@ -139,7 +183,9 @@ def why(session: Session, asked: Asked, command: Command) -> str | None:
 
 
 def show_help(session: Session, asked: Asked, command: Command) -> str | None:
-    return help_text({verb: spec for verb, spec in COMMANDS.items() if verb in ACTIONS})
+    commands = asked.policy.commands
+    specs = {verb: spec for verb, spec in commands.specs.items() if verb in ACTIONS}
+    return help_text(specs, namespace=commands.namespace, aliases=commands.aliases)
 
 
 def ping(session: Session, asked: Asked, command: Command) -> str | None:
@@ -147,7 +193,7 @@ def ping(session: Session, asked: Asked, command: Command) -> str | None:
 
 
 def version(session: Session, asked: Asked, command: Command) -> str | None:
-    return comments.version(VERSION)
+    return comments.version(VERSION, asked.case.in_force.sha)
 
 
 def _named(session: Session, held: list[Assignment], name: str | None) -> list[Assignment]:
@@ -170,6 +216,7 @@ ACTIONS: Mapping[str, Action] = {
     "assign": assign,
     "unassign": unassign,
     "transition": transition,
+    "approve": approve,
     "status": status,
     "refresh": refresh,
     "why": why,

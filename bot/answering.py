@@ -14,13 +14,18 @@ from bot import comments
 from bot.actions import ACTIONS, NUMBERED
 from bot.asked import Asked, Refused
 from bot.commands import COMMANDS, Command, Parsed, parse
+from bot.configuration import in_force
 from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
+from bot.gates import Case
 from bot.github_errors import GitHubError, NotFound
 from bot.look import Effect, Look, known_repository, news_of_issue, news_of_pull_request, nothing
+from bot.policy import Commands
+from bot.serving import refuse
 from operations.errors import OperationError
 from operations.threads import News, take_news
 from storage import pools, queue, repositories
 from storage.answers import Answer
+from storage.assignments import HolderType
 from storage.audit import Actor
 from storage.queue import QueueName
 
@@ -41,6 +46,7 @@ class Speech:
     id: int
     body: str
     login: str
+    at: datetime
     reacts: bool  # a comment can be reacted to, a review cannot
 
 
@@ -52,7 +58,7 @@ def answer_comment(look: Look, event: IssueCommentEvent) -> Effect:
     by_app = event.comment.app_slug is not None or event.comment.author.is_bot
     if by_app or event.sender.is_bot:
         return nothing
-    speech = Speech(event.comment.id, event.comment.body, event.sender.login, reacts=True)
+    speech = Speech(event.comment.id, event.comment.body, event.sender.login, event.comment.created_at, reacts=True)
     return _answer(look, speech, event.issue, event.repository, event.installation_id)
 
 
@@ -60,14 +66,14 @@ def answer_review(look: Look, event: PullRequestReviewEvent) -> Effect:
     """As for a comment; a review takes no reaction, so that only a reply can answer it."""
     if event.sender.is_bot or not event.review.body:
         return nothing
-    speech = Speech(event.review.id, event.review.body, event.sender.login, reacts=False)
+    speech = Speech(event.review.id, event.review.body, event.sender.login, event.review.submitted_at, reacts=False)
     return _answer(look, speech, event.pull_request, event.repository, event.installation_id)
 
 
 def _answer(
     look: Look, speech: Speech, about: IssueFacts | PullRequestFacts, where: RepositoryFacts, installation_id: int
 ) -> Effect:
-    parsed = parse(speech.body, commands=ENABLED)
+    parsed = _parse(speech.body, look.policy(where).commands)
     if not (parsed.commands or parsed.mistakes) or not _is_for_us(look, where, speech):
         return nothing
     github = look.installation(installation_id)
@@ -75,14 +81,20 @@ def _answer(
     level = look.permissions.of(github, where.full_name, speech.login)
     news = _news(look, github, about, where, installation_id)
     targets = _targets(github, where.full_name, parsed)
+    assigns = any(command.verb in ("assign", "approve") for command in parsed.commands)
+    surroundings = look.surroundings(
+        installation_id, where, news.number if assigns and news.type == HolderType.PR else None
+    )
 
     def effect(session: Session, now: datetime) -> None:
         if session.get(Answer, speech.id) is not None:
             return
         repository = known_repository(session, where, installation_id, now=now)
+        surroundings.keep(session, repository)
         thread = take_news(session, repository, news, now=now)
         actor = Actor(speech.login, role="user", request=f"comment:{speech.id}")
-        asked = Asked(look, repository, thread, speech.login, level, actor, targets, now)
+        case = Case(repository, thread, in_force(session, repository.id), now, surroundings.files)
+        asked = Asked(look, case, speech.login, level, actor, targets, speech.at)
         reaction, sentences = _run(session, asked, parsed)
         if not speech.reacts and not sentences:
             sentences = [comments.done()]
@@ -105,6 +117,16 @@ def _answer(
     return effect
 
 
+def _parse(body: str, commands: Commands) -> Parsed:
+    return parse(
+        body,
+        namespace=commands.namespace,
+        mention="greenroom" if commands.mention else None,
+        aliases=commands.aliases,
+        commands=ENABLED,
+    )
+
+
 def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]]:
     """The reaction and what to say: in order, until one is refused; what was done before it stays."""
     if parsed.mistakes:
@@ -116,6 +138,8 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
                 sentence = _run_one(session, asked, command)
         except (Refused, OperationError) as refused:
             log.info("command refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
+            if isinstance(refused, Refused) and refused.case is not None and refused.shut is not None:
+                refuse(session, asked.look, refused.case, refused.shut, actor=asked.login)
             why = comments.refusal(refused) if isinstance(refused, OperationError) else str(refused)
             return REFUSED, [*said, why]
         if sentence is not None:
@@ -124,7 +148,7 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
 
 
 def _run_one(session: Session, asked: Asked, command: Command) -> str | None:
-    spec = COMMANDS[command.verb]
+    spec = asked.policy.commands.specs[command.verb]
     may = asked.level >= spec.level or (spec.author and asked.login == asked.thread.author)
     may = may or spec.holder  # who that is only its action can see
     if not may:

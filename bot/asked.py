@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.gates import Case, Closed
 from bot.levels import Level
 from bot.look import Look
+from bot.policy import Policy
 from operations.threads import News
 from storage.assignments import Holder
 from storage.audit import Actor
@@ -20,18 +22,39 @@ class Asked:
     """Who asks for something, where, with what permission. `targets` are the threads that its numbers name."""
 
     look: Look
-    repository: Repository
-    thread: Thread
+    case: Case
     login: str
     level: Level
     actor: Actor
     targets: Mapping[str, News | None]
-    now: datetime
+    said_at: datetime
+    """When it was written, by GitHub's clock."""
+
+    @property
+    def repository(self) -> Repository:
+        return self.case.repository
+
+    @property
+    def thread(self) -> Thread:
+        return self.case.thread
 
     @property
     def holder(self) -> Holder:
         return self.thread.holder
 
+    @property
+    def policy(self) -> Policy:
+        return self.case.policy
+
+    @property
+    def now(self) -> datetime:
+        return self.case.now
+
 
 class Refused(Exception):
-    """The bot's policy says no; the message says what would help."""
+    """The bot's policy says no; the message says what would help, and a shut gate goes into the decision log."""
+
+    def __init__(self, message: str, case: Case | None = None, shut: Closed | None = None) -> None:
+        super().__init__(message)
+        self.case = case
+        self.shut = shut

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from bot.commands import ALIASES, CommandSpec
 from bot.levels import Level
 from bot.mistakes import code
-from bot.serving import MAX_LIFETIME
+from bot.policy import PATH, Commands, Policy
 from operations.end import EndReason
 from operations.errors import (
     AmbiguousAssignment,
@@ -29,12 +29,17 @@ from storage.tickets import Ticket, TicketState
 LONGEST = 65_536  # characters GitHub takes in a comment
 STATUS_MARKER = "<!-- greenroom:status v1 key={holder} -->"
 MOST_SHOWN = 10  # of those who wait for a lock
+# Why there is none is told without being asked where nobody would expect it, and once.
+TOLD = (
+    Reason.CONFIG_INVALID, Reason.MODE_MANUAL, Reason.FORK_NEEDS_APPROVAL, Reason.FORK_NEVER, Reason.APPROVAL_LAPSED,
+    Reason.QUOTA_REPOSITORY, Reason.QUOTA_AUTHOR, Reason.BUDGET,
+)  # fmt: skip
 ANSWER_MARKER = "<!-- greenroom:answer v1 comment={comment_id} -->"
 
 
-def status_comment(thread: Thread, status: Status) -> str | None:
+def status_comment(thread: Thread, status: Status, policy: Policy) -> str | None:
     """The sticky comment, a view of the rows; None when there is nothing to tell and nothing was told before."""
-    parts = [*map(_held, status.held), *map(_awaited, status.awaited)] or _without(thread, status)
+    parts = [*(_held(held, policy) for held in status.held), *map(_awaited, status.awaited)] or _without(thread, status)
     parts += ["  \n".join(map(_locked, status.locks))] if status.locks else []
     if not parts:
         return None
@@ -68,29 +73,29 @@ def _without(thread: Thread, status: Status) -> list[str]:
         return [f"{heading}\nIt was handed over to {named(status.moved_to)}."]
     if status.last is not None:
         return [_ended(thread, status.last)]
-    if thread.is_open and status.decision is not None and status.decision.reason == Reason.FORK_NEEDS_APPROVAL:
+    if thread.is_open and status.decision is not None and status.decision.reason in TOLD:
         return [f"{heading} yet\n{status.decision.sentence}."]
     if thread.comment_id is None:
         return []
     return [f"{heading}\n`/assign` asks for one." if thread.is_open else f"{heading}\nThis was {_end_of(thread)}."]
 
 
-def _held(held: Held) -> str:
+def _held(held: Held, policy: Policy) -> str:
     assignment = held.assignment
     lines = [
         f"### 🟢 Review environment: {held.environment.name} ({_pool(held)})",
         f"Open: {held.environment.instance_url}" if held.environment.instance_url else "",
         f"Since: {when(assignment.assigned_at)}, by {assignment.assigned_by}",
-        f"Expires: {_expiry(assignment)}",
+        f"Expires: {_expiry(assignment, policy.expiry.max_lifetime)}",
     ]
     return "  \n".join(filter(None, lines))
 
 
-def _expiry(assignment: Assignment) -> str:
+def _expiry(assignment: Assignment, lifetime: timedelta) -> str:
     """When, and how much more the policy allows; without any time that passes, which would have to be edited."""
     if assignment.expires_at is None:
         return "never"
-    room = assignment.assigned_at + MAX_LIFETIME - assignment.expires_at
+    room = assignment.assigned_at + lifetime - assignment.expires_at
     more = f" · `/extend` adds up to {span(room)} more" if room >= timedelta(hours=1) else ""
     return f"**{when(assignment.expires_at)}**{more}"
 
@@ -186,6 +191,21 @@ def unmentioned(text: str) -> str:
     return "".join(part if part.startswith("`") else part.replace("@", "@\u2060") for part in parts)
 
 
+_CALLED = re.compile(r"`/(?:env (?P<verb>[a-z]+)|(?P<alias>[a-z]+))(?=[ `])")
+
+
+def as_called_here(text: str, commands: Commands) -> str:
+    """The text with our commands by the names that they have in this repository."""
+
+    def called(found: re.Match[str]) -> str:
+        verb = found["verb"] or found["alias"]
+        if found["alias"] is not None and (verb not in ALIASES or verb in commands.aliases):
+            return found[0]
+        return f"`/{commands.namespace} {verb}"
+
+    return _CALLED.sub(called, text)
+
+
 def named(holder: Holder) -> str:
     numbered = holder.type in (HolderType.PR, HolderType.ISSUE)
     return f"#{holder.id}" if numbered else f"{holder.type} {code(holder.id)}"
@@ -247,6 +267,22 @@ def nothing_to_give_back() -> str:
 
 def handed_over(target: Holder, environment: str) -> str:
     return f"{environment} belongs to {named(target)} now."
+
+
+def nothing_to_approve() -> str:
+    return "There is nothing to approve here."
+
+
+def nothing_to_cancel() -> str:
+    return "Nothing is approved here."
+
+
+def pushed_meanwhile(sha: str) -> str:
+    return f"It may have been pushed to while you wrote. Look at {sha[:7]}, and write `/env approve` again."
+
+
+def target_from_fork(number: int) -> str:
+    return f"#{number} comes from a fork and is not approved: `/env approve` there comes first."
 
 
 def no_such_thread(type: str | None, number: str) -> str:
@@ -332,7 +368,8 @@ def already_waiting() -> str:
 def why(decision: Decision | None) -> str:
     if decision is None:
         return "Nothing has been decided here yet."
-    return f"{decision.sentence} (`{decision.reason}`, {when(decision.at)}, {decision.trigger})."
+    rule = f" by `{decision.rule}`" if decision.rule else ""
+    return f"{decision.sentence} (`{decision.reason}`{rule}, {when(decision.at)}, {decision.trigger})."
 
 
 def done() -> str:
@@ -343,5 +380,6 @@ def pong() -> str:
     return "I am here."
 
 
-def version(number: str) -> str:
-    return f"Greenroom {number}."
+def version(number: str, policy_sha: str | None) -> str:
+    policy = f"`{PATH}` {policy_sha[:7]}" if policy_sha is not None else "the usual policy"
+    return f"Greenroom {number}, with {policy}."

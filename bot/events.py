@@ -1,5 +1,6 @@
 """The facts of GitHub's payloads that we use, and the webhook events that carry them."""
 
+import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -20,6 +21,8 @@ class AccountFacts(Readable):
     def is_bot(self) -> bool:
         return self.type == "Bot"
 
+
+MOST_COMMITS_TOLD = 2048
 
 # GitHub answers null for an account that was deleted, and shows this one in its place: https://github.com/ghost
 GHOST = AccountFacts(id=10137, login="ghost", type="User")
@@ -94,11 +97,28 @@ class CommentFacts(Readable):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileFacts(Readable):
+    """A file as `GET …/contents/{path}` tells it."""
+
+    sha: str
+    """What git calls its content."""
+    content: str = ""
+    """In base64; empty when it is larger than a megabyte."""
+    size: int = 0
+
+    @property
+    def text(self) -> str:
+        """Without what is no UTF-8. One that GitHub does not tell is as long as it is."""
+        return base64.b64decode(self.content).decode("utf-8-sig", errors="replace") or " " * self.size
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReviewFacts(Readable):
     id: int
     body: str = ""
     author: Annotated[AccountFacts, At("user")] = GHOST
     html_url: str
+    submitted_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +191,35 @@ class PullRequestReviewEvent(Readable):
     repository: RepositoryFacts
     installation_id: Annotated[int, At("installation.id")]
     sender: AccountFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitFacts(Readable):
+    added: tuple[str, ...] = ()
+    modified: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return self.added + self.modified + self.removed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushEvent(Readable):
+    ref: str
+    """`refs/heads/main`, or a tag."""
+    after: str
+    """The new head; zeros when the branch was deleted."""
+    forced: bool = False
+    commits: tuple[CommitFacts, ...] = ()
+    """At most 2,048 of them."""
+    repository: RepositoryFacts
+    installation_id: Annotated[int, At("installation.id")]
+
+    def may_touch(self, path: str) -> bool:
+        """Whether the file may be another one now: not every push tells its commits."""
+        is_told = self.commits and not self.forced and len(self.commits) < MOST_COMMITS_TOLD
+        return not is_told or any(path in commit.files for commit in self.commits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ import httpx
 from githubkit.exception import RequestError, RequestFailed
 
 from bot.app_jwt import app_jwt
-from bot.events import CheckRunFacts, CommentFacts, DeploymentFacts, IssueFacts, PullRequestFacts
+from bot.events import CheckRunFacts, CommentFacts, DeploymentFacts, FileFacts, IssueFacts, PullRequestFacts
 from bot.github_conditional import Remembered
 from bot.github_errors import (
     NotConfigured,
@@ -33,6 +33,7 @@ from bot.payload import At, MalformedPayload, Readable
 
 TIMEOUT_SECONDS = 10
 TOKEN_MARGIN = timedelta(minutes=5)
+SLASHED = {"repo", "path", "ref"}
 GATEWAY_ERRORS = {502, 503, 504}
 HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 
@@ -98,6 +99,9 @@ CALLS = {
     "create_deployment_status": Call(
         "POST", "/repos/{repo}/deployments/{deployment_id}/statuses", {"deployments": "write"}
     ),
+    "changed_files": Call("GET", "/repos/{repo}/pulls/{number}/files", {"pull_requests": "read"}),
+    "file": Call("GET", "/repos/{repo}/contents/{path}", {"contents": "read"}),
+    "commit": Call("GET", "/repos/{repo}/commits/{ref}", {"contents": "read"}),
     "permission": Call("GET", "/repos/{repo}/collaborators/{login}/permission", {"metadata": "read"}),
 }
 
@@ -164,6 +168,17 @@ class _Created(Readable):
 @dataclass(frozen=True)
 class _CheckRuns(Readable):
     check_runs: tuple[CheckRunFacts, ...]
+
+
+@dataclass(frozen=True)
+class _Commit(Readable):
+    sha: str
+
+
+@dataclass(frozen=True)
+class _ChangedFile(Readable):
+    name: Annotated[str, At("filename")]
+    name_before: Annotated[str | None, At("previous_filename")] = None
 
 
 @dataclass(frozen=True)
@@ -452,6 +467,24 @@ class Installation:
         with suppress(NotFound):
             self._send("delete_deployment", repo=repo, deployment_id=deployment_id)
 
+    def changed_files(self, repo: str, number: int) -> Iterator[str]:
+        """The paths that a pull request adds, changes and removes, alphabetically; GitHub tells 3,000 at most."""
+        for file in self._pages("changed_files", _ChangedFile.read_all, {}, repo=repo, number=number):
+            yield file.name
+            if file.name_before is not None:
+                yield file.name_before
+
+    def file(self, repo: str, path: str, ref: str | None = None) -> FileFacts:
+        """A file on the default branch, or at a commit. NotFound also for a folder."""
+        answer = self._send("file", params={"ref": ref} if ref else None, repo=repo, path=path)
+        if answer.content.startswith(b"["):
+            raise NotFound(f"{path} in {repo} is a folder")
+        return read_answer(CALLS["file"], answer, FileFacts.read)
+
+    def commit(self, repo: str, ref: str) -> str:
+        """The SHA of the commit that a branch ends with."""
+        return self._read("commit", _Commit.read, repo=repo, ref=ref).sha
+
     def permission(self, repo: str, login: str) -> Level:
         """The level in the repository; a custom role counts as the standard level that GitHub tells with it."""
         try:
@@ -465,8 +498,8 @@ class Installation:
         return read_answer(call, self._github.query(self._id, call, query, sweeps=self._sweeps, **variables), read)
 
     def _send(self, name: str, *, json: Any = None, params: Any = None, **values: object) -> httpx.Response:
-        # Only a repository's name has a slash of its own.
-        quoted = {key: quote(str(value), safe="/" if key == "repo" else "") for key, value in values.items()}
+        # Only the names of repositories, files and branches have slashes of their own.
+        quoted = {key: quote(str(value), safe="/" if key in SLASHED else "") for key, value in values.items()}
         path = CALLS[name].path.format_map(quoted)
         return self._github.send(self._id, CALLS[name], path, sweeps=self._sweeps, json=json, params=params)
 

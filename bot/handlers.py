@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bot import answering, serving
+from bot.configuration import SHARED
 from bot.events import (
     AuthorizationEvent,
     InstallationEvent,
@@ -19,12 +20,17 @@ from bot.events import (
     IssuesEvent,
     MembersEvent,
     PullRequestEvent,
+    PullRequestFacts,
     PullRequestReviewEvent,
+    PushEvent,
     RepositoryEvent,
 )
 from bot.github_errors import LACKS_PERMISSION
 from bot.look import Effect, Look, known_repository
 from bot.payload import Readable
+from bot.policy import PATH
+from bot.serving import ASKING, Told
+from operations import configure
 from operations import repositories as lifecycle
 from operations.end import EndReason
 from operations.reconcile import reconcile_soon
@@ -33,35 +39,53 @@ from storage.installations import InstallationStatus
 
 Handler = Callable[[Look, Any], Effect]
 
+CHANGES_FILES = ("opened", "reopened", "synchronize")
+JUDGED = (*ASKING, "labeled", "unlabeled")
+
 
 def pull_request_changed(look: Look, event: PullRequestEvent) -> Effect:
     """It has what it should have in its present state, whatever this event said (bot-behaviour section 8, order)."""
     seen = look.pull_request(event.installation_id, event.pull_request)
     installation_id = event.installation_id if seen.shown else None
+    surroundings = look.surroundings(event.installation_id, event.repository, _number_to_judge(event, seen.facts))
 
     def effect(session: Session, now: datetime) -> None:
         repository = known_repository(session, seen.facts.repository, installation_id, now=now, present=seen.shown)
-        serving.serve_pull_request(session, look, repository, seen.facts, event.action, now=now)
+        surroundings.keep(session, repository)
+        told = Told(event.action, event.label, event.sender, event.pull_request.head_sha, look.received_at,
+                    surroundings.files)  # fmt: skip
+        thread = serving.serve_pull_request(session, look, repository, seen.facts, told, now=now)
+        if event.action in CHANGES_FILES and PATH in (surroundings.files or ()) and thread.is_open:
+            configure.preview_soon(session, thread, now=now)
 
     return effect
 
 
+def _number_to_judge(event: PullRequestEvent, facts: PullRequestFacts) -> int | None:
+    """The pull request, if this event may make it be served."""
+    return facts.number if event.action in JUDGED and facts.state == "open" else None
+
+
 def pull_request_labeled(look: Look, event: PullRequestEvent) -> Effect:
-    """The deploy label opens a gate, as a bot's pull request is told; other labels mean nothing."""
-    return pull_request_changed(look, event) if event.label == serving.DEPLOY_LABEL else nothing_to_do
+    """The labels of the policy ask for an environment, or end it; others mean nothing."""
+    labels = look.policy(event.repository).labels
+    means = (event.label or "").lower() in (labels.deploy.lower(), labels.off.lower())
+    return pull_request_changed(look, event) if means else nothing_to_do
 
 
 def issue_changed(look: Look, event: IssuesEvent) -> Effect:
     """It holds an environment while it is open and has the deploy label, unless a command took it away."""
-    asked = event.action == "reopened" or event.label == serving.DEPLOY_LABEL
-    if not asked and event.action != "closed":
+    labels = look.policy(event.repository).labels
+    if event.label is not None and event.label.lower() not in (labels.deploy.lower(), labels.off.lower()):
         return nothing_to_do
     seen = look.issue(event.installation_id, event.repository, event.issue)
     installation_id = event.installation_id if seen.shown else None
+    surroundings = look.surroundings(event.installation_id, event.repository)
 
     def effect(session: Session, now: datetime) -> None:
         repository = known_repository(session, event.repository, installation_id, now=now)
-        serving.serve_issue(session, look, repository, seen, now=now, asked=asked)
+        surroundings.keep(session, repository)
+        serving.serve_issue(session, look, repository, seen, Told(event.action, event.label, event.sender), now=now)
 
     return effect
 
@@ -96,7 +120,24 @@ def installed(look: Look, event: InstallationEvent) -> Effect:
     def effect(session: Session, now: datetime) -> None:
         _register(session, event.installation, now)
         for facts in event.repositories:
-            known_repository(session, facts, event.installation.id, now=now)
+            repository = known_repository(session, facts, event.installation.id, now=now)
+            configure.read_soon(session, repository, now=now)
+
+    return effect
+
+
+def pushed(look: Look, event: PushEvent) -> Effect:
+    """A policy that may be another one now is read anew, here or in all repositories that share it."""
+    if event.ref != f"refs/heads/{event.repository.default_branch}" or not event.may_touch(PATH):
+        return nothing_to_do
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        configure.read_soon(session, repository, now=now, commit=event.after)
+        if repository.name == SHARED:
+            for other in repositories.of_installation(session, event.installation_id):
+                if other.id != repository.id:
+                    configure.read_soon(session, other, now=now)
 
     return effect
 
@@ -137,6 +178,7 @@ def active_again(look: Look, event: InstallationEvent) -> Effect:
             lifecycle.show_again(session, repository, now=now)
             deliveries.work_refused_again(session, repository.github_id, LACKS_PERMISSION, now=now)
             reconcile_soon(session, repository, now=now)
+            configure.read_soon(session, repository, now=now)
 
     return effect
 
@@ -147,7 +189,8 @@ def repositories_changed(look: Look, event: InstallationRepositoriesEvent) -> Ef
     def effect(session: Session, now: datetime) -> None:
         _register(session, event.installation, now)
         for facts in event.added:
-            known_repository(session, facts, event.installation.id, now=now)
+            repository = known_repository(session, facts, event.installation.id, now=now)
+            configure.read_soon(session, repository, now=now)
         for facts in event.removed:
             repository = known_repository(session, facts, None, now=now)
             if repository.installation_id not in (None, event.installation.id):
@@ -159,10 +202,12 @@ def repositories_changed(look: Look, event: InstallationRepositoriesEvent) -> Ef
 
 
 def repository_changed(look: Look, event: RepositoryEvent) -> Effect:
-    """Known by its new name and branch: it is keyed by GitHub's id, so that assignments stay."""
+    """Known by its new name and branch, and its policy read there: it is keyed by GitHub's id, so that assignments
+    stay.
+    """
 
     def effect(session: Session, now: datetime) -> None:
-        known_repository(
+        repository = known_repository(
             session,
             event.repository,
             event.installation_id,
@@ -170,6 +215,7 @@ def repository_changed(look: Look, event: RepositoryEvent) -> Effect:
             renamed_from=event.full_name_before,
             present=True,
         )
+        configure.read_soon(session, repository, now=now)
 
     return effect
 
@@ -252,6 +298,7 @@ EVENTS: Mapping[str, type[Readable]] = {
     "pull_request_review": PullRequestReviewEvent,
     "installation": InstallationEvent,
     "installation_repositories": InstallationRepositoriesEvent,
+    "push": PushEvent,
     "repository": RepositoryEvent,
     "installation_target": InstallationTargetEvent,
     "github_app_authorization": AuthorizationEvent,
@@ -266,6 +313,7 @@ HANDLERS: Mapping[tuple[str, str | None], Handler] = {
     ("pull_request", "reopened"): pull_request_changed,
     ("pull_request", "ready_for_review"): pull_request_changed,
     ("pull_request", "labeled"): pull_request_labeled,
+    ("pull_request", "unlabeled"): pull_request_labeled,
     ("pull_request", "converted_to_draft"): pull_request_changed,
     ("pull_request", "synchronize"): pull_request_changed,
     ("pull_request", "edited"): pull_request_changed,
@@ -285,6 +333,7 @@ HANDLERS: Mapping[tuple[str, str | None], Handler] = {
     ("installation", "new_permissions_accepted"): active_again,
     ("installation_repositories", "added"): repositories_changed,
     ("installation_repositories", "removed"): repositories_changed,
+    ("push", None): pushed,
     ("repository", "renamed"): repository_changed,
     ("repository", "transferred"): repository_changed,
     ("repository", "edited"): repository_changed,

@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot import comments, serving
 from bot.asked import Asked, Refused
-from bot.commands import COMMANDS, Command
-from bot.configuration import policy_of
+from bot.commands import Command
 from bot.levels import Level
 from operations.errors import LockAlreadyHeld
 from operations.find_lock import find_lock
@@ -38,7 +37,7 @@ class Place:
 def lock(session: Session, asked: Asked, command: Command) -> str | None:
     """The thread has the lock, or a place in line. It ends with the thread, and at the latest with what it locks."""
     place = _place(session, asked, command.environment)
-    policy = policy_of(session, asked.repository.id).lock
+    policy = asked.policy.lock
     lease = command.duration or policy.default
     if lease > policy.max:
         raise Refused(comments.lock_too_long(policy.max))
@@ -75,7 +74,7 @@ def unlock(session: Session, asked: Asked, command: Command) -> str | None:
         raise Refused(comments.not_locked(place.name))
     is_mine = ticket.requested_by == asked.login and _is_of(ticket, asked)
     if not is_mine and asked.level < Level.MAINTAIN:
-        raise Refused(comments.not_permitted(COMMANDS["unlock"], asked.level))
+        raise Refused(comments.not_permitted(asked.policy.commands.specs["unlock"], asked.level))
     if not is_mine and not command.force:
         raise Refused(comments.lock_of_another(place.name, ticket))
     seen = find_lock(session, place.resource, ticket.ticket, now=asked.now)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
 
+from bot.configuration import Found, keep, look_for, policy_in, policy_of
 from bot.context import Context
 from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
 from bot.github_errors import Forbidden, NotFound
 from bot.levels import Level
+from bot.policy import DEFAULTS, Policy
 from operations.threads import News
-from storage import audit, installations, repositories
+from storage import audit, configurations, installations, pools, repositories
 from storage.assignments import HolderType
 from storage.audit import Actor
 from storage.repositories import Repository
@@ -29,7 +32,11 @@ Effect = Callable[[Session, datetime], None]
 
 Facts = TypeVar("Facts", PullRequestFacts, IssueFacts)
 
+Files = tuple[str, ...] | None
+
 PERMISSION_REMEMBERED = timedelta(seconds=60)
+CONFIGURATION_REMEMBERED = timedelta(minutes=10)
+MOST_FILES, FEW_FILES = 3000, 100  # GitHub tells no more of a pull request; a page
 
 log = structlog.get_logger(__name__)
 
@@ -67,11 +74,26 @@ class Seen(Generic[Facts]):
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What a pull request is judged by beside its own state."""
+
+    found: Found | None = None
+    policy: Policy = DEFAULTS
+    files: Files = None
+
+    def keep(self, session: Session, repository: Repository) -> None:
+        """The policy that was found is in force."""
+        if self.found is not None:
+            keep(session, repository, self.found)
+
+
+@dataclass(frozen=True)
 class Look:
     context: Context
     installation: Callable[[int], Installation]
     permissions: Permissions
     trigger: str  # "delivery:GUID"
+    received_at: datetime | None = None  # the delivery
 
     @property
     def actor(self) -> Actor:
@@ -80,6 +102,48 @@ class Look:
     def pull_request(self, installation_id: int, told: PullRequestFacts) -> Seen[PullRequestFacts]:
         github = self.installation(installation_id)
         return _newer(lambda: github.pull_request(told.repository.full_name, told.number), told)
+
+    def surroundings(self, installation_id: int, where: RepositoryFacts, number: int | None = None) -> Surroundings:
+        """What is needed to judge, of this pull request its files; nothing for a repository without pools."""
+        with self.context.database.reading() as session:
+            repository = _stored(session, where)
+            if repository is None or not pools.of_repository(session, repository.id):
+                return Surroundings()
+        found = self.configuration(installation_id, where)
+        policy = self.policy(where) if found is None else policy_in(found)
+        files = None if number is None else self.changed_files(installation_id, where, number, policy)
+        return Surroundings(found, policy, files)
+
+    def policy(self, where: RepositoryFacts) -> Policy:
+        """What is in force in the repository, as far as we know."""
+        with self.context.database.reading() as session:
+            repository = _stored(session, where)
+            return DEFAULTS if repository is None else policy_of(session, repository.id)
+
+    def configuration(self, installation_id: int, where: RepositoryFacts) -> Found | None:
+        """The repository's file as GitHub has it now, where we have not looked for a while; None else.
+
+        A push that GitHub did not tell us of is noticed so.
+        """
+        with self.context.database.reading() as session:
+            repository = _stored(session, where)
+            known = None if repository is None else configurations.find(session, repository.id)
+        now = self.context.clock()
+        if known is not None and known.read_at <= now < known.read_at + CONFIGURATION_REMEMBERED:
+            return None
+        return look_for(self.installation(installation_id), where.full_name, now=now)
+
+    def changed_files(self, installation_id: int, where: RepositoryFacts, number: int, policy: Policy) -> Files:
+        """The files that the pull request changes: all, where the policy tells them apart, else the first hundred.
+
+        GitHub tells them in alphabetical order, and so that of the policy among the first. None: it does not tell.
+        """
+        most = MOST_FILES if policy.paths or policy.domains else FEW_FILES
+        try:
+            return tuple(islice(self.installation(installation_id).changed_files(where.full_name, number), most))
+        except (NotFound, Forbidden) as error:
+            log.info("files not shown", reason=str(error))
+            return None
 
     def issue(self, installation_id: int, where: RepositoryFacts, told: IssueFacts) -> Seen[IssueFacts]:
         github = self.installation(installation_id)
@@ -121,6 +185,10 @@ def known_repository(
         repositories.rename(session, repository, facts.full_name)
     session.flush()
     return repository
+
+
+def _stored(session: Session, facts: RepositoryFacts) -> Repository | None:
+    return repositories.find_by_github_id(session, facts.id) or repositories.find(session, facts.full_name)
 
 
 def _find(session: Session, facts: RepositoryFacts, renamed_from: str | None) -> Repository | None:

@@ -45,6 +45,11 @@ class InvalidPolicy(Exception):
         self.problems = tuple(problems)
 
 
+def policy_text(raw: bytes) -> str:
+    """The text of a file; what is no UTF-8 stays visible, so that its line can be named."""
+    return raw.decode("utf-8-sig", errors="replace")
+
+
 @lru_cache(maxsize=256)
 def parse(text: str) -> Policy:
     """The policy that this text says; an empty one says the defaults. Refuses with InvalidPolicy."""

@@ -1,88 +1,111 @@
-"""The gates in front of an environment, and what a pull request or issue has behind them."""
+"""What a pull request or issue has: served through the gates, kept, given up."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from bot.events import IssueFacts, PullRequestFacts
+from bot import reasons
+from bot.configuration import in_force
+from bot.events import AccountFacts, IssueFacts, PullRequestFacts
+from bot.gates import Case, Closed, cases, fork_gate, has_label, judge
 from bot.look import Look, Seen, news_of_issue, news_of_pull_request
+from bot.policy import Labels, Policy
 from operations import notify, waiting
 from operations.assign import Assigned, Wish, assign
 from operations.close import close
 from operations.end import EndReason
-from operations.errors import NoPoolMatch, PoolExhausted
+from operations.errors import PoolExhausted
 from operations.expire import is_past_due
 from operations.extend import keep_alive
 from operations.reconcile import note_worked
 from operations.threads import take_news
-from storage import assignments, decisions, installations, pools, threads, tickets
-from storage.assignments import Assignment, Holder, HolderType
+from storage import assignments, decisions, pools, threads, tickets
+from storage.assignments import Assignment, Holder
 from storage.audit import Actor
 from storage.decisions import Reason
-from storage.installations import InstallationStatus
 from storage.repositories import Repository
 from storage.threads import Thread, ThreadState
 from storage.tickets import BOT_CLASS, HUMAN_CLASS, Ticket, TicketState
 
-DEPLOY_LABEL = "env:deploy"
-ACTIVITY_FLOOR = timedelta(hours=8)
-MAX_LIFETIME = timedelta(days=14)
+# What makes a pull request that holds nothing be served; other events only change what is shown.
+ASKING = ("opened", "reopened", "ready_for_review", "synchronize")
+
+# Where an environment goes at the end, as operations are told it: None is the pool's setting.
+RETURNED = {"pool": None, "return": True, "discard": False}
 
 
 @dataclass(frozen=True)
-class Closed:
-    """A gate that is shut: why, in a sentence that says what would open it."""
+class Told:
+    """What a delivery says beside the state: what happened, of which label, by whom, and when we were told."""
 
-    reason: Reason
-    sentence: str
+    action: str
+    label: str | None = None
+    sender: AccountFacts | None = None
+    head_sha: str | None = None
+    received_at: datetime | None = None
+    files: tuple[str, ...] | None = None
+    """The files that the pull request changes, where somebody looked."""
 
+    def is_about(self, label: str) -> bool:
+        return self.label is not None and self.label.lower() == label.lower()
 
-# What makes a pull request that holds nothing be served; other events only change what is shown.
-ASKING = ("opened", "reopened", "ready_for_review", "labeled", "synchronize")
+    def asks(self, labels: Labels) -> bool:
+        """Whether it makes a pull request be served that holds nothing."""
+        if self.action == "labeled":
+            return self.is_about(labels.deploy)
+        return self.is_about(labels.off) if self.action == "unlabeled" else self.action in ASKING
 
 
 def serve_pull_request(
-    session: Session, look: Look, repository: Repository, facts: PullRequestFacts, action: str, *, now: datetime
-) -> None:
+    session: Session, look: Look, repository: Repository, facts: PullRequestFacts, told: Told, *, now: datetime
+) -> Thread:
     """The pull request has what its present state entitles it to; working twice changes nothing more (I9)."""
     known = threads.find(session, repository.id, facts.number)
     was_draft = known is not None and known.draft
-    thread = take_news(session, repository, news_of_pull_request(facts), now=now)
+    head_told_at = told.received_at if told.head_sha == facts.head_sha else None
+    thread = take_news(session, repository, news_of_pull_request(facts), now=now, head_told_at=head_told_at)
+    case = Case(repository, thread, in_force(session, repository.id), now, told.files)
     if not thread.is_open:
-        _close(session, look, thread, now=now)
+        _close(session, look, thread, case.policy, now=now)
     else:
-        _follow_draft(session, thread, was_draft, now)
-        held = living(session, thread, now=now)
-        if held and action == "synchronize":
-            for assignment in held:
-                room = max(assignment.assigned_at + MAX_LIFETIME - now, timedelta(0))
-                keep_alive(session, assignment, min(ACTIVITY_FLOOR, room), look.actor, now=now)
-        elif not held and action in ASKING and not tickets.all_open(session, thread.holder):
-            _serve_if_open(session, look, repository, thread, now=now)
+        _note_label(thread, case.policy, told)
+        _follow_draft(session, thread, was_draft, case.policy, now)
+        if (withdrawn := _withdrawn(case, told)) is not None:
+            _give_up(session, look, case, withdrawn)
+        else:
+            _keep(session, look, case, told)
+            if told.asks(case.policy.labels):
+                serve_what_lacks(session, look, case)
     note_worked(thread)
     notify.refresh(session, thread, now=now)
+    return thread
 
 
 def serve_issue(
-    session: Session, look: Look, repository: Repository, seen: Seen[IssueFacts], *, now: datetime, asked: bool
+    session: Session, look: Look, repository: Repository, seen: Seen[IssueFacts], told: Told, *, now: datetime
 ) -> None:
     """An open issue with the deploy label has an environment; without the label, or closed, it has none.
 
-    `asked` says that this event is what asks for it: other labels on a labelled issue bring nothing back. One that
-    GitHub does not show is gone, whatever was told of it late, and gets nothing.
+    Other labels on a labelled issue bring nothing back. One that GitHub does not show is gone, whatever was told of
+    it late, and gets nothing.
     """
     thread = take_news(session, repository, news_of_issue(seen.facts), now=now)
     note_worked(thread)
+    case = Case(repository, thread, in_force(session, repository.id), now)
+    labels = case.policy.labels
     if not thread.is_open:
-        _close(session, look, thread, now=now)
+        _close(session, look, thread, case.policy, now=now)
         notify.refresh(session, thread, now=now)
-    elif asked and DEPLOY_LABEL in thread.labels:
+    elif told.action != "reopened" and not told.is_about(labels.deploy) and not told.is_about(labels.off):
+        return
+    elif case.has(labels.deploy) and not case.has(labels.off):
         if seen.shown:
-            _serve_if_open(session, look, repository, thread, now=now)
-    elif asked:
+            serve_what_lacks(session, look, case)
+    else:
         close(session, thread.holder, look.actor, now=now, reason=EndReason.UNASSIGNED)
 
 
@@ -101,50 +124,50 @@ def living(session: Session, thread: Thread, *, now: datetime) -> list[Assignmen
 
 
 def request_environment(
-    session: Session, look: Look, thread: Thread, wish: Wish, *, now: datetime, actor: Actor | None = None
+    session: Session, look: Look, case: Case, wish: Wish, *, actor: Actor | None = None
 ) -> Assigned | Ticket:
-    """The thread's holder has an environment or a place in the queue; the decision is written down.
+    """The wish's holder has an environment or a place in the queue; the decision is written down.
 
     Refuses with PoolNotFound and NoPoolMatch.
     """
-    who = actor or look.actor
+    who, now = actor or look.actor, case.now
     try:
         got = assign(session, wish, who, now=now)
     except PoolExhausted as refused:
-        priority = BOT_CLASS if thread.author_is_bot else HUMAN_CLASS
+        priority = BOT_CLASS if case.thread.author_is_bot else HUMAN_CLASS
         ticket = waiting.join(session, wish, who, now=now, priority=priority)
-        decide(session, look, thread.holder, Reason.QUEUED, refused.message, now=now, actor=who.name)
+        decide(session, look, wish.holder, Reason.QUEUED, refused.message, now=now, actor=who.name,
+               config_sha=case.in_force.sha)  # fmt: skip
         return ticket
     reason = Reason.REUSED if got.is_reused else Reason.OK
     sentence = f"{got.environment.name} from pool {got.pool.tag}"
-    decide(session, look, thread.holder, reason, sentence, now=now, actor=who.name)
-    notify.refresh(session, thread, now=now)
+    decide(session, look, wish.holder, reason, sentence, now=now, actor=who.name, config_sha=case.in_force.sha)
+    notify.refresh(session, case.thread, now=now)
     return got
 
 
-def wish_of(thread: Thread, repository: Repository) -> Wish:
-    """What the thread asks for by itself: the pool of its base branch, an issue's of the default branch."""
-    described = {"prTitle": thread.title, "labels": thread.labels, "author": thread.author}
-    if thread.head_sha is None:
-        described["issueTitle"] = described.pop("prTitle")
-        return Wish(thread.holder, branch=repository.default_branch, extra=described)
-    return Wish(thread.holder, branch=thread.base_ref, extra={**described, "headSha": thread.head_sha})
+def serve_what_lacks(session: Session, look: Look, case: Case) -> Closed | None:
+    """What the thread should have and neither has nor awaits is asked for; the last gate that is shut, if any is.
 
-
-def closed_gate(thread: Thread, repository: Repository) -> Closed | None:
-    """The first gate that keeps a pull request from being served unasked (bot-behaviour section 1), or None.
-
-    An issue has none: who may label it has asked.
+    Silent in a repository without pools: making one is how a repository opts in.
     """
-    if thread.type == HolderType.ISSUE:
+    if not pools.of_repository(session, case.repository.id):
         return None
-    if thread.author_is_bot and DEPLOY_LABEL not in thread.labels:
-        return Closed(Reason.BOT_AUTHOR, f"A bot opened it: set the label `{DEPLOY_LABEL}`, or write `/assign`")
-    if (thread.head_repository or "").lower() != repository.name_key:
-        return Closed(Reason.FORK_NEEDS_APPROVAL, "It comes from a fork: who may write here can write `/assign`")
-    if thread.draft:
-        return Closed(Reason.DRAFT, "It is a draft: mark it ready for review, or write `/assign`")
-    return None
+    has = {assignment.domain for assignment in living(session, case.thread, now=case.now)}
+    has |= {ticket.domain for ticket in tickets.all_open(session, case.thread.holder)}
+    shut = None
+    for each in cases(case):
+        is_there = each.domain in has if each.domain else bool(has)
+        if not is_there:
+            shut = _serve(session, look, each) or shut
+    return shut
+
+
+def refuse(session: Session, look: Look, case: Case, shut: Closed, *, actor: str | None = None) -> None:
+    """The shut gate is written down."""
+    holder = replace(case.thread.holder, domain=case.domain or "")
+    decide(session, look, holder, shut.reason, shut.sentence, now=case.now, actor=actor, rule=shut.rule,
+           config_sha=case.in_force.sha, inputs=shut.inputs)  # fmt: skip
 
 
 def decide(
@@ -157,6 +180,9 @@ def decide(
     now: datetime,
     operation: str = "assign",
     actor: str | None = None,
+    rule: str | None = None,
+    config_sha: str | None = None,
+    inputs: dict[str, Any] | None = None,
 ) -> None:
     """The decision log has a row for /why."""
     decisions.record(
@@ -167,44 +193,76 @@ def decide(
         operation=operation,
         actor=actor or look.actor.name,
         trigger=look.trigger,
+        rule=rule,
+        config_sha=config_sha,
+        inputs=inputs,
         now=now,
     )
 
 
-def _serve_if_open(session: Session, look: Look, repository: Repository, thread: Thread, *, now: datetime) -> None:
-    """Silent in a repository without pools: making one is how a repository opts in.
+def _serve(session: Session, look: Look, case: Case) -> Closed | None:
+    verdict = judge(session, case)
+    if isinstance(verdict, Closed):
+        refuse(session, look, case, verdict)
+        return verdict
+    request_environment(session, look, case, verdict)
+    return None
 
-    Silent too where the App is not installed (any more), as nobody would see the environment there.
-    """
-    if not _is_installed(session, repository) or not pools.of_repository(session, repository.id):
+
+def _keep(session: Session, look: Look, case: Case, told: Told) -> None:
+    """A push keeps alive what is held; where it ends a fork's approval, that is written down, and it waits no more."""
+    if told.action != "synchronize":
         return
-    shut = closed_gate(thread, repository)
-    if shut is not None:
-        decide(session, look, thread.holder, shut.reason, shut.sentence, now=now)
+    now, expiry = case.now, case.policy.expiry
+    for assignment in living(session, case.thread, now=now):
+        room = max(assignment.assigned_at + expiry.max_lifetime - now, timedelta(0))
+        keep_alive(session, assignment, min(expiry.activity_floor, room), look.actor, now=now)
+    shut = fork_gate(session, case)
+    if shut is None or shut.reason != Reason.APPROVAL_LAPSED:
         return
-    try:
-        request_environment(session, look, thread, wish_of(thread, repository), now=now)
-    except NoPoolMatch as refused:
-        decide(session, look, thread.holder, Reason.NO_POOL_MATCH, refused.message, now=now)
+    for ticket in tickets.all_open(session, case.thread.holder):
+        waiting.leave(session, ticket, shut.reason, now=now)
+    if living(session, case.thread, now=now):
+        refuse(session, look, case, shut)
 
 
-def _close(session: Session, look: Look, thread: Thread, *, now: datetime) -> None:
-    for ended in close(session, thread.holder, look.actor, now=now):
+def _note_label(thread: Thread, policy: Policy, told: Told) -> None:
+    """Who asked by the label is remembered: that of a bot does not open the gate for bots."""
+    if told.action == "labeled" and told.is_about(policy.labels.deploy):
+        thread.deploy_by = None if told.sender is None or told.sender.is_bot else told.sender.login
+    elif not has_label(thread, policy.labels.deploy):
+        thread.deploy_by = None
+
+
+def _withdrawn(case: Case, told: Told) -> Closed | None:
+    """Why what the thread has is given back, if it is a label that says so."""
+    labels = case.policy.labels
+    if told.action == "labeled" and told.is_about(labels.off) and case.has(labels.off):
+        return Closed(Reason.LABEL_OFF, f"labels.off: {labels.off}", reasons.label_off(labels.off))
+    by_label = labels.required or case.policy.mode == "manual"  # so it may have been what brought the environment
+    gone = told.action == "unlabeled" and told.is_about(labels.deploy) and not case.has(labels.deploy)
+    if by_label and gone:
+        return Closed(Reason.LABEL_MISSING, f"labels.deploy: {labels.deploy}", reasons.withdrawn(labels.deploy))
+    return None
+
+
+def _give_up(session: Session, look: Look, case: Case, why: Closed) -> None:
+    if pools.of_repository(session, case.repository.id):
+        close(session, case.thread.holder, look.actor, now=case.now, reason=EndReason.UNASSIGNED)
+        refuse(session, look, case, why)
+
+
+def _close(session: Session, look: Look, thread: Thread, policy: Policy, *, now: datetime) -> None:
+    for ended in close(session, thread.holder, look.actor, now=now, returned=RETURNED[policy.on_close]):
         sentence = f"{ended.environment.name} was taken back when this was {thread.state}"
         decide(session, look, thread.holder, Reason.CLOSED, sentence, now=now, operation="close")
 
 
-def _is_installed(session: Session, repository: Repository) -> bool:
-    if repository.installation_id is None:
-        return False
-    installation = installations.find(session, repository.installation_id)
-    return installation is not None and installation.status == InstallationStatus.ACTIVE
-
-
-def _follow_draft(session: Session, thread: Thread, was_draft: bool, now: datetime) -> None:
+def _follow_draft(session: Session, thread: Thread, was_draft: bool, policy: Policy, now: datetime) -> None:
     """Who becomes a draft is passed over and keeps its time; who asked as a draft waits like others."""
     for ticket in tickets.all_open(session, thread.holder):
-        if thread.draft and not was_draft and ticket.state == TicketState.WAITING:
+        drafts = policy.of_pool(pools.get(session, ticket.pool_id).tag).drafts
+        if thread.draft and not was_draft and drafts != "auto" and ticket.state == TicketState.WAITING:
             waiting.pause(session, ticket, now=now)
         elif not thread.draft and ticket.state == TicketState.PAUSED:
             waiting.resume(session, ticket, now=now)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -53,10 +54,11 @@ if TYPE_CHECKING:
 
 GRANTABLE = {"metadata", "issues", "pull_requests", "checks", "contents", "deployments", "members"}  # as far as we know
 PERMISSIONS = {
-    "metadata": "read", "issues": "write", "pull_requests": "write", "checks": "write", "deployments": "write"
+    "metadata": "read", "issues": "write", "pull_requests": "write", "checks": "write", "deployments": "write",
+    "contents": "read",
 }  # fmt: skip
 EVENTS = (
-    "pull_request", "issues", "issue_comment", "pull_request_review", "repository", "check_run", "check_suite"
+    "pull_request", "issues", "issue_comment", "pull_request_review", "push", "repository", "check_run", "check_suite"
 )  # fmt: skip
 AN_HOUR = 5000  # calls of one installation
 STANDARD_ROLES = {
@@ -238,8 +240,9 @@ class SimulatedGitHub:
         draft: bool = False,
         fork: str | None = None,
         labels: tuple[str, ...] = (),
+        files: Mapping[str, str] = MappingProxyType({"README.md": "More of it\n"}),
     ) -> PullRequest:
-        """From a branch of the repository itself, or of the repository `fork`."""
+        """From a branch of the repository itself, or of the repository `fork`; `files` are what it changes."""
         repository = self.repositories[repo]
         number = next(repository.numbers)
         pull = PullRequest(
@@ -257,19 +260,51 @@ class SimulatedGitHub:
             head_sha=commit(repo, number, 0),
             head_repository=self.create_repository(fork, fork=True) if fork else repository,
             draft=draft,
+            files=dict(files),
         )
         repository.threads[number] = pull
         repository.commits.add(pull.head_sha)
         self._changed(pull, "opened", None)
         return pull
 
-    def push(self, repo: str, number: int, by: str | None = None) -> PullRequest:
-        """A new commit on the head branch."""
+    def push(
+        self, repo: str, number: int, by: str | None = None, *, files: Mapping[str, str] = MappingProxyType({})
+    ) -> PullRequest:
+        """A new commit on the head branch, with these files beside those of before."""
         pull = self.pull_request(repo, number)
+        pull.files.update(files)
         before, pull.head_sha = pull.head_sha, commit(repo, number, next(self._ids))
         pull.repository.commits.add(pull.head_sha)
         self._changed(pull, "synchronize", by, before=before, after=pull.head_sha)
         return pull
+
+    def push_to_default_branch(
+        self, repo: str, files: Mapping[str, str | None], by: str = "admin", *, quiet: bool = False
+    ) -> str:
+        """A commit on the default branch, which writes files or (None) removes them; its SHA."""
+        repository = self.repositories[repo]
+        before, repository.head_sha = repository.head_sha, commit(repo, "push", next(self._ids))
+        repository.commits.add(repository.head_sha)
+        told: dict[str, list[str]] = {"added": [], "modified": [], "removed": []}
+        for path, text in files.items():
+            kind = "removed" if text is None else "modified" if path in repository.files else "added"
+            told[kind].append(path)
+            repository.files.pop(path, None)
+            if text is not None:
+                repository.files[path] = text
+        if not quiet:
+            self.webhooks.of_push(repository, before, told, self._account(by))
+        return repository.head_sha
+
+    def change_default_branch(self, repo: str, branch: str, files: Mapping[str, str], by: str = "admin") -> Repository:
+        """Another branch, with these files, is the default one from now on."""
+        repository = self.repositories[repo]
+        changes = {"default_branch": {"from": repository.default_branch}}
+        repository.default_branch, repository.files = branch, dict(files)
+        repository.head_sha = commit(repo, "branch", branch)
+        repository.commits.add(repository.head_sha)
+        self.webhooks.of_repository("repository", repository, "edited", self._account(by), changes=changes)
+        return repository
 
     def ready(self, repo: str, number: int, by: str | None = None) -> PullRequest:
         pull = self.pull_request(repo, number)

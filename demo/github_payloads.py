@@ -267,7 +267,7 @@ def pull_request_in_list(pull: PullRequest) -> Json:
         "requested_teams": [],
         "draft": pull.draft,
         "head": _side(pull.head_ref, pull.head_sha, pull.head_repository),
-        "base": _side(pull.base_ref, "b" * 40, pull.repository),
+        "base": _side(pull.base_ref, pull.repository.head_sha, pull.repository),
         "_links": {name: {"href": address} for name, address in links.items()},
         "auto_merge": None,
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from demo import github_shown
+from demo import github_files, github_shown
 from demo.github_api import (
     GITHUB,
     Refused,
@@ -31,6 +31,7 @@ def answer(github: "SimulatedGitHub", environ: "WSGIEnvironment", start_response
     return api(environ, start_response)
 
 
+github_files.add_to(repository_api)
 github_shown.add_to(repository_api)
 
 # One for a process, as it takes a while to make: the simulated GitHub comes with each request.

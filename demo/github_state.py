@@ -137,6 +137,8 @@ class PullRequest(Thread):
     head_repository: "Repository | None"
     """None when the fork was deleted."""
     draft: bool = False
+    files: dict[str, str] = field(default_factory=dict)
+    """What it changes, with the new texts."""
     merged_at: datetime | None = None
 
 
@@ -149,12 +151,16 @@ class Repository:
     private: bool = True
     fork: bool = False
     default_branch: str = "main"
+    head_sha: str = "b" * 40
+    """Of the default branch."""
+    files: dict[str, str] = field(default_factory=dict)
+    """On the default branch."""
     threads: dict[int, Thread] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     former_names: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
-    commits: set[str] = field(default_factory=set)
-    """The SHAs that its pull requests ever had at their head."""
+    commits: set[str] = field(default_factory=lambda: {"b" * 40})
+    """The SHAs that its default branch and its pull requests ever had at their head."""
     deployments: dict[int, Deployment] = field(default_factory=dict)
     check_runs: dict[int, CheckRun] = field(default_factory=dict)
 

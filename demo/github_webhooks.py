@@ -65,13 +65,23 @@ class Webhooks:
         told = payloads.check_suite(repository, sha, self.app)
         self.of_repository("check_suite", repository, action, sender, check_suite=told)
 
-    def of_repository(self, event: str, repository: Repository, action: str, sender: Account, **told: object) -> None:
+    def of_push(self, repository: Repository, before: str, files: dict[str, list[str]], sender: Account) -> None:
+        """A push to the default branch, of one commit."""
+        commit = {"id": repository.head_sha, "message": "Change files", **files}
+        told = {"ref": f"refs/heads/{repository.default_branch}", "before": before, "after": repository.head_sha}
+        flags = {"created": False, "deleted": False, "forced": False}
+        self.of_repository("push", repository, None, sender, **told, **flags, commits=[commit], head_commit=commit)
+
+    def of_repository(
+        self, event: str, repository: Repository, action: str | None, sender: Account, **told: object
+    ) -> None:
         """Where the App is not installed, or its installation is suspended, nothing is sent."""
         installed = (i for i in list(self.installations.values()) if repository in i.repositories)
         installation = next(installed, None)
         if installation is None or installation.suspended_at:
             return
-        payload = {"action": action, **told, "repository": payloads.repository(repository)}
+        acted = {"action": action} if action is not None else {}
+        payload = {**acted, **told, "repository": payloads.repository(repository)}
         if repository.owner.type == "Organization":
             payload["organization"] = payloads.organization(repository.owner)
         payload["sender"] = payloads.account(sender)

@@ -10,8 +10,10 @@ from typing import Any, cast
 import structlog
 
 from bot import comments
+from bot.configuration import policy_of
 from bot.github import Installation, Reaction
 from bot.github_errors import Forbidden, Invalid, NotFound
+from bot.policy import Commands
 from jobs.workshop import Workshop
 from operations.foresee import foresee
 from operations.status import status
@@ -37,9 +39,11 @@ def refresh(shop: Workshop, task: Task) -> None:
     with shop.database.reading() as session:
         thread = session.get_one(Thread, task.payload["thread_id"])
         repository = session.get_one(Repository, thread.repository_id)
-        body = comments.status_comment(thread, status(session, thread))
-    if body is None or repository.installation_id is None:
+        policy = policy_of(session, repository.id)
+        body = comments.status_comment(thread, status(session, thread), policy)
+    if body is None or repository.installation_id is None or not policy.surfaces.sticky:
         return
+    body = comments.as_called_here(body, policy.commands)
     digest = hashlib.sha256(body.encode()).hexdigest()
     if digest == thread.comment_digest:
         return
@@ -71,6 +75,7 @@ def answer(shop: Workshop, task: Task) -> None:
         row = session.get_one(Answer, task.payload["comment_id"])
         thread = session.get_one(Thread, row.thread_id)
         repository = session.get_one(Repository, thread.repository_id)
+        commands = policy_of(session, repository.id).commands
     if row.finished_at is not None or repository.installation_id is None:
         return
     place = _Place(shop, task, shop.installation(repository.installation_id), repository.full_name, thread.number)
@@ -80,7 +85,7 @@ def answer(shop: Workshop, task: Task) -> None:
         else:
             _take_eyes_off(place, row)
     try:
-        reply_id = _reply(place, row)
+        reply_id = _reply(place, row, commands)
     except UNREACHABLE as error:
         log.warning("reply not written", thread=str(place), reason=str(error))
         reply_id = None
@@ -152,10 +157,11 @@ def _record(place: _Place, row: Answer, **values: Any) -> None:
             setattr(kept, name, value)
 
 
-def _reply(place: _Place, row: Answer) -> int | None:
+def _reply(place: _Place, row: Answer, commands: Commands) -> int | None:
     """The id of the reply, or None if the reaction says it all; a second try looks for the first one's reply."""
     if row.sentence is None:
         return None
     is_first_try = place.task.fence == 1
     found = None if is_first_try else place.find(comments.ANSWER_MARKER.format(comment_id=row.comment_id))
-    return found or place.create(comments.answer(row.asked_by, row.sentence, row.comment_id))
+    sentence = comments.as_called_here(row.sentence, commands)
+    return found or place.create(comments.answer(row.asked_by, sentence, row.comment_id))

@@ -8,13 +8,13 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
+from bot.configuration import policy_of
 from bot.events import IssueFacts, IssuesEvent, PullRequestEvent, PullRequestFacts, RepositoryFacts
 from bot.github_errors import Forbidden, GitHubError, NotFound, RateLimited, Unauthorized
 from bot.github_threads import open_threads
 from bot.handlers import HANDLERS, nothing_to_do
 from bot.look import Effect, Look, news_of_issue, news_of_pull_request, nothing
 from bot.reconciling import missed_of_issue, missed_of_pull_request
-from bot.serving import DEPLOY_LABEL
 from jobs.workshop import Workshop
 from operations import notify
 from operations.reconcile import note_worked, reconcile_soon, record_repair
@@ -96,7 +96,9 @@ class _Repair:
         """Everything that GitHub lists as open is compared; the numbers of it."""
         seen: set[int] = set()
         github = self.shop.installation(self.installation.id, sweeps=True)
-        for page in open_threads(github, self.repository.full_name, DEPLOY_LABEL):
+        with self.shop.database.reading() as session:
+            label = policy_of(session, self.repository.id).labels.deploy
+        for page in open_threads(github, self.repository.full_name, label):
             listed: list[PullRequestFacts | IssueFacts] = [*page.pulls, *page.issues]
             for facts in listed:
                 self._tolerantly(facts, page.repository)

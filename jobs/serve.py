@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import structlog
+from datetime import datetime
 
+import structlog
+from sqlalchemy.orm import Session
+
+from bot.configuration import in_force
+from bot.gates import Case, Closed, fork_gate
 from bot.github_errors import GitHubError
 from bot.look import news_of_issue, news_of_pull_request
 from jobs.workshop import Workshop
@@ -44,9 +49,14 @@ def _serve_one(shop: Workshop, task: Task, ticket: Ticket, repository: Repositor
     """Whether to go on with the next in line."""
     now, trigger = shop.clock(), f"task:{task.id}"
     with shop.step(task) as session:
-        if news is not None and not take_news(session, repository, news, now=now).is_open:
+        thread = None if news is None else take_news(session, repository, news, now=now)
+        lapsed = None if thread is None else _lapsed(session, repository, thread, now)
+        if thread is not None and not thread.is_open:
             close(session, ticket.holder, Actor(BOT, request=trigger), now=now)
             reason, sentence, found = Reason.CLOSED, "It was closed when its turn came", None
+        elif lapsed is not None:
+            waiting.leave(session, session.get_one(Ticket, ticket.id), lapsed.reason, now=now)
+            reason, sentence, found = lapsed.reason, lapsed.sentence, None
         else:
             found = waiting.serve(session, ticket.id, request=trigger, now=now)
             if found is None:
@@ -57,6 +67,12 @@ def _serve_one(shop: Workshop, task: Task, ticket: Ticket, repository: Repositor
         )
     log.info("turn came", ticket=ticket.id, holder=str(ticket.holder), reason=reason)
     return True
+
+
+def _lapsed(session: Session, repository: Repository, thread: Thread, now: datetime) -> Closed | None:
+    """A fork that was approved, and was pushed to while it waited, would run what nobody looked at."""
+    shut = fork_gate(session, Case(repository, thread, in_force(session, repository.id), now))
+    return shut if shut is not None and shut.reason == Reason.APPROVAL_LAPSED else None
 
 
 def _present(shop: Workshop, repository: Repository, thread: Thread) -> News | None:

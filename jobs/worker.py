@@ -15,6 +15,7 @@ import structlog
 from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
 from jobs import (
     comments,
+    configure,
     deliveries,
     dispatches,
     locks,
@@ -41,6 +42,8 @@ Job = Callable[[Workshop, Task], Later | None]
 TASKS: Mapping[str, Job] = {
     "refresh": comments.refresh,
     "answer": comments.answer,
+    "configure": configure.configure,
+    "preview": configure.preview,
     "serve": serve.serve,
     "fulfil": submissions.fulfil,
     "repeat": submissions.repeat,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from operations import notify
 from operations.emit import emit_assignment, emit_instance
 from operations.end import EndReason, end
-from operations.errors import PoolExhausted, PoolNotFound
+from operations.errors import NoPoolMatch, PoolExhausted, PoolNotFound
 from operations.events import EventType
 from operations.exhausted import exhausted
 from operations.expire import expire, is_past_due
@@ -29,6 +29,7 @@ from storage.tickets import TicketState
 class Wish:
     """What a caller asks for (contract R1). `hours` None is the pool's default; `extra` is its metadata.
 
+    `untrusted`: nobody has looked at its code, so that no trusted pool may serve it, whoever names one.
     Who takes an environment out of the pool itself (contract P12) names its assignment and owns it: `taken_by`.
     """
 
@@ -40,6 +41,7 @@ class Wish:
     is_immortal: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
     override: bool = False
+    untrusted: bool = False
     pool_assignment_id: str | None = None
     taken_by: str | None = None
 
@@ -80,10 +82,13 @@ def assign(session: Session, wish: Wish, actor: Actor, *, now: datetime) -> Assi
 def resolve(session: Session, wish: Wish) -> Pool:
     """The pool that the wish names, or that its branch and domains lead to."""
     if wish.pool_tag is None:
-        return match(session, wish.holder.repository_id, wish.branch, wish.domains).pool
+        return match(session, wish.holder.repository_id, wish.branch, wish.domains, untrusted=wish.untrusted).pool
     pool = pools.find(session, wish.holder.repository_id, wish.pool_tag)
     if pool is None:
         raise PoolNotFound
+    if wish.untrusted and not pool.is_untrusted:
+        tried = {"poolTag": pool.tag, "matched": False, "why": f"the pool {pool.tag} is for trusted code"}
+        raise NoPoolMatch(wish.branch, wish.domains, [tried])
     return pool
 
 

@@ -26,24 +26,27 @@ class Match:
     evaluated: list[dict[str, Any]]
 
 
-def match(session: Session, repository_id: str, branch: str | None, domains: Sequence[str]) -> Match:
+def match(
+    session: Session, repository_id: str, branch: str | None, domains: Sequence[str], *, untrusted: bool = False
+) -> Match:
     """The pool of the repository for this branch and these domains (contract 10.1).
 
     The rules are tried first, those of higher priority before, then the pools' own patterns. Of equals the one
     with the most literal characters comes first, then the oldest; so a pool without patterns serves whatever no
     other does. Where the branch matches, and one of the domains if any are named, the search ends. What is
-    inactive is passed over. Refuses with NoPoolMatch, which says why each did not match.
+    inactive is passed over, and untrusted pools, or with `untrusted` all others. Refuses with NoPoolMatch, which
+    says why each did not match.
     """
     found = pools.of_repository(session, repository_id)
     by_tag = {pool.tag: pool for pool in found}
     evaluated: list[dict[str, Any]] = []
     for rule in in_order(rules.of_repository(session, repository_id)):
-        matched, why = _try_rule(rule, by_tag.get(rule.pool_tag), branch, domains)
+        matched, why = _try_rule(rule, by_tag.get(rule.pool_tag), branch, domains, untrusted)
         evaluated.append({"ruleId": rule.id, "matched": matched, "why": why})
         if matched:
             return Match(by_tag[rule.pool_tag], rule, evaluated)
     for pool in sorted(found, key=lambda pool: -_literals(pool.branch_pattern, pool.domain_patterns)):
-        matched, why = _try_pool(pool, pool.branch_pattern, pool.domain_patterns, branch, domains)
+        matched, why = _try_pool(pool, pool.branch_pattern, pool.domain_patterns, branch, domains, untrusted)
         evaluated.append({"poolTag": pool.tag, "matched": matched, "why": why})
         if matched:
             return Match(pool, None, evaluated)
@@ -60,21 +63,30 @@ def matches(pattern: str, value: str) -> bool:
     return fnmatchcase(value, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
-def _try_rule(rule: Rule, pool: Pool | None, branch: str | None, domains: Sequence[str]) -> tuple[bool, str]:
+def _try_rule(
+    rule: Rule, pool: Pool | None, branch: str | None, domains: Sequence[str], untrusted: bool
+) -> tuple[bool, str]:
     if not rule.is_active:
         return False, "the rule is inactive"
     if pool is None:
         return False, f"there is no pool {rule.pool_tag}"
-    return _try_pool(pool, rule.branch_pattern, rule.domain_patterns, branch, domains)
+    return _try_pool(pool, rule.branch_pattern, rule.domain_patterns, branch, domains, untrusted)
 
 
 def _try_pool(
-    pool: Pool, branch_pattern: str | None, domain_patterns: list[str], branch: str | None, domains: Sequence[str]
+    pool: Pool,
+    branch_pattern: str | None,
+    domain_patterns: list[str],
+    branch: str | None,
+    domains: Sequence[str],
+    untrusted: bool,
 ) -> tuple[bool, str]:
     """Whether the patterns lead to the pool, and why or why not."""
     pattern, shown = branch_pattern or ANYTHING, branch or "(none)"
     if not pool.is_active:
         return False, f"the pool {pool.tag} is inactive"
+    if pool.is_untrusted != untrusted:
+        return False, f"the pool {pool.tag} is for {'untrusted' if pool.is_untrusted else 'trusted'} code"
     if pattern != ANYTHING and (branch is None or not matches(pattern, branch)):
         return False, f"branch {shown} does not match {pattern}"
     if not domain_patterns:

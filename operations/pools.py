@@ -48,16 +48,20 @@ def create_pool(
 def update_pool(session: Session, pool: Pool, changes: dict[str, Any], actor: Actor, *, now: datetime) -> Pool:
     """The pool has these values from now on, one version up (contract P5). What runs is not interrupted.
 
-    Who waits profits at once. Refuses with InvalidRequest for a minimum above the maximum, and with PoolNotFound
-    if it was being deleted meanwhile.
+    Who waits profits at once. Refuses with InvalidRequest for a minimum above the maximum, and for another trust:
+    an environment that ran untrusted code never serves trusted code, nor the other way round. Refuses with
+    PoolNotFound if it was being deleted meanwhile.
     """
     unknown = set(changes) - CHANGEABLE
     assert not unknown, f"not columns that may change: {unknown}"
     pool = pools.lock(session, pool.id)
     if pool.deleted_at is not None:
         raise PoolNotFound
+    was_untrusted = pool.is_untrusted
     for column, value in changes.items():
         setattr(pool, column, value)
+    if pool.is_untrusted != was_untrusted:
+        raise InvalidRequest("additionalConfig.trust", "immutable", "cannot be changed: make another pool")
     _check_bounds(pool)
     pool.version += 1
     pool.updated_at = now

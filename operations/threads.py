@@ -32,14 +32,21 @@ class News:
     head_repository: str | None = None
 
 
-def take_news(session: Session, repository: Repository, news: News, *, now: datetime) -> Thread:
-    """The thread is known as the news say, unless something newer was known already (rules 3 and I9)."""
+def take_news(
+    session: Session, repository: Repository, news: News, *, now: datetime, head_told_at: datetime | None = None
+) -> Thread:
+    """The thread is known as the news say, unless something newer was known already (rules 3 and I9).
+
+    `head_told_at` is when GitHub told us of this head, where that was before now.
+    """
     thread = threads.find(session, repository.id, news.number)
     if thread is None:
         values = asdict(news)
-        thread = Thread(repository_id=repository.id, created_at=now, **values)
+        thread = Thread(repository_id=repository.id, created_at=now, head_seen_at=head_told_at or now, **values)
         session.add(thread)
     elif news.updated_at >= thread.updated_at:
+        if news.head_sha != thread.head_sha:
+            thread.head_seen_at = head_told_at or now
         for name, value in asdict(news).items():
             setattr(thread, name, value)
     session.flush()

@@ -27,6 +27,7 @@ class Configuration(Base):
     problems: Mapped[list[dict[str, Any]]] = mapped_column(default=list)  # why the newest file is not in force
     text: Mapped[str | None]  # in force: of the newest file that was valid; None: the defaults
     text_sha: Mapped[str | None]
+    told_commit: Mapped[str | None]  # on which the problems were told
     read_at: Mapped[datetime]
 
     @property

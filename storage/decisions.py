@@ -19,10 +19,22 @@ class Reason(StrEnum):
     OK = "ok"
     REUSED = "reused"
     QUEUED = "queued"
+    NOT_INSTALLED = "not_installed"
+    CONFIG_INVALID = "config_invalid"
+    MODE_OFF = "mode_off"
+    MODE_MANUAL = "mode_manual"
     BOT_AUTHOR = "bot_author"
     FORK_NEEDS_APPROVAL = "fork_needs_approval"
+    FORK_NEVER = "fork_never"
+    APPROVAL_LAPSED = "approval_lapsed"
     DRAFT = "draft"
+    LABEL_OFF = "label_off"
+    LABEL_MISSING = "label_missing"
+    PATH_FILTER = "path_filter"
     NO_POOL_MATCH = "no_pool_match"
+    QUOTA_REPOSITORY = "quota_repository"
+    QUOTA_AUTHOR = "quota_author"
+    BUDGET = "budget"
     POOL_INACTIVE = "pool_inactive"
     PERMISSION = "permission"
     CLOSED = "closed"
@@ -46,6 +58,8 @@ class Decision(Base):
     operation: Mapped[str]
     reason: Mapped[str]
     sentence: Mapped[str]
+    rule: Mapped[str | None]  # what decided: "drafts: on_command", or the rule that led to the pool
+    config_sha: Mapped[str | None]  # of the policy in force; None: the defaults
     inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
@@ -59,6 +73,8 @@ def record(
     actor: str,
     trigger: str,
     now: datetime,
+    rule: str | None = None,
+    config_sha: str | None = None,
     inputs: dict[str, Any] | None = None,
 ) -> None:
     """One row a decision."""
@@ -73,6 +89,8 @@ def record(
         operation=operation,
         reason=reason,
         sentence=sentence,
+        rule=rule,
+        config_sha=config_sha,
         inputs=inputs or {},
     )
     session.add(decision)

@@ -78,6 +78,11 @@ class Pool(Base):
         return timedelta(minutes=float(self.additional_config.get("reattachMinutes", 30)))
 
     @property
+    def is_untrusted(self) -> bool:
+        """Whether it is for code that nobody has looked at, and has no secrets (bot-behaviour section 3)."""
+        return bool(self.additional_config.get("trust") == "untrusted")
+
+    @property
     def extension_hours(self) -> float:
         """What an extension without a number adds (contract section 7, semantics 5)."""
         return self.extended_expiration_hours or self.default_expiration_hours or 24

@@ -38,8 +38,13 @@ class Thread(Base):
     base_ref: Mapped[str | None]
     head_ref: Mapped[str | None]
     head_sha: Mapped[str | None]
+    head_seen_at: Mapped[datetime | None]  # since when we know this head
     head_repository: Mapped[str | None]  # None: a fork that is gone
     labels: Mapped[list[str]] = mapped_column(default=list)
+    deploy_by: Mapped[str | None]  # who set the label that asks for an environment, unless a bot did
+    approved_sha: Mapped[str | None]  # of a fork: the head that may have an environment
+    approved_by: Mapped[str | None]
+    approved_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]  # GitHub's: older news is not taken
     comment_id: Mapped[int | None] = mapped_column(BigInteger)  # our sticky comment
     comment_digest: Mapped[str | None]  # of what it says
@@ -55,6 +60,13 @@ class Thread(Base):
     @property
     def is_open(self) -> bool:
         return self.state == ThreadState.OPEN
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether the present head was approved since it was pushed: who pushes back to an approved one asks again."""
+        if self.approved_sha is None or self.approved_at is None or self.head_seen_at is None:
+            return False
+        return self.approved_sha == self.head_sha and self.approved_at >= self.head_seen_at
 
 
 _NUMBERED = (

@@ -98,6 +98,14 @@ def world(database_url: str, tmp_path: Path, clock: Clock) -> Iterator[World]:
     world.close()
 
 
+@pytest.fixture
+def sqlite_world(sqlite_url: str, tmp_path: Path, clock: Clock) -> Iterator[World]:
+    """The world on one kind of database, for what is the same on every one."""
+    world = World(sqlite_url, tmp_path, clock)
+    yield world
+    world.close()
+
+
 def _make_schema(url: str) -> None:
     database = Database(url)
     schema.upgrade(database)

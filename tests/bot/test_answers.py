@@ -6,7 +6,7 @@ import json
 import uuid
 from datetime import timedelta
 
-from bot.serving import DEPLOY_LABEL
+from bot.policy import DEFAULTS
 from demo.github_state import Comment
 from storage.answers import Answer
 from storage.environments import Environment
@@ -498,11 +498,10 @@ def test_a_person_that_is_given_an_environment_is_not_called_either(world: World
     assert "@torvalds" not in outside_code(world.says(number))
 
 
-def test_a_fork_and_a_bot_may_be_served_by_who_may_write(world: World) -> None:
-    world.pool(min_available=2)
-    fork, bot = world.opens("mallory", fork="mallory/shop"), world.opens("renovate[bot]")
-    assert "`/assign` is for write or above here" in answer(world, fork, "mallory", "/assign")
-    for number in (fork, bot):
-        world.comments(number, "wendy", "/assign")
-        assert len(world.held_by(number)) == 1
-    assert DEPLOY_LABEL not in world.thread(bot).labels
+def test_a_bot_may_be_served_by_who_may_write(world: World) -> None:
+    world.pool()
+    bot = world.opens("renovate[bot]")
+    assert "`/assign` is for write or above here" in answer(world, bot, "mallory", "/assign")
+    world.comments(bot, "wendy", "/assign")
+    assert len(world.held_by(bot)) == 1
+    assert DEFAULTS.labels.deploy not in world.thread(bot).labels

@@ -164,6 +164,7 @@ def test_suspended_it_writes_nothing_and_keeps_what_people_have(world: World) ->
 def test_granted_more_it_shows_what_it_was_refused_before(world: World) -> None:
     world.pool()
     del world.installation.permissions["pull_requests"]
+    world.github.revoke_tokens()
     number = world.opens()
     assert len(world.held_by(number)) == 1
     assert world.says(number) == ""

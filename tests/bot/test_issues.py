@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bot.serving import DEPLOY_LABEL
+from bot.policy import DEFAULTS
 from tests.world import REPO, World
 
 
-def labelled(world: World, label: str = DEPLOY_LABEL) -> int:
+def labelled(world: World, label: str = DEFAULTS.labels.deploy) -> int:
     number = world.github.open_issue(REPO, "alice").number
     world.clock.advance(seconds=1)
     world.github.label(REPO, number, label, by="trish")
@@ -29,7 +29,7 @@ def test_the_label_brings_an_environment_and_its_removal_takes_it_back(world: Wo
     assert assignment.extra["issueTitle"] == "Something is wrong"
     assert "🟢 Review environment" in world.says(number)
 
-    world.github.unlabel(REPO, number, DEPLOY_LABEL)
+    world.github.unlabel(REPO, number, DEFAULTS.labels.deploy)
     world.work()
     assert world.held_by(number, "issue") == []
     assert "was given back" in world.says(number)
@@ -87,7 +87,7 @@ def test_a_label_told_late_brings_nothing_to_an_issue_that_is_gone(world: World)
     world.pool()
     number = world.github.open_issue(REPO, "alice").number
     world.sink.holding = True
-    world.github.label(REPO, number, DEPLOY_LABEL)
+    world.github.label(REPO, number, DEFAULTS.labels.deploy)
     goes_away(world, number, "deleted")
     for told in reversed(world.sink.kept):
         world.sink.post(*told)
@@ -100,8 +100,8 @@ def test_labelled_and_unlabelled_in_one_second_and_told_in_the_wrong_order_it_ho
     world.pool()
     number = world.github.open_issue(REPO, "alice").number
     world.sink.holding = True
-    world.github.label(REPO, number, DEPLOY_LABEL)
-    world.github.unlabel(REPO, number, DEPLOY_LABEL)
+    world.github.label(REPO, number, DEFAULTS.labels.deploy)
+    world.github.unlabel(REPO, number, DEFAULTS.labels.deploy)
     for told in reversed(world.sink.kept):
         world.sink.post(*told)
         world.work()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.serving import DEPLOY_LABEL
+from bot.policy import DEFAULTS
 from demo.github_state import PullRequest
 from jobs.worker import DELIVERY_ATTEMPTS
 from storage.deliveries import DeliveryState
@@ -205,7 +205,7 @@ def test_a_fork_is_told_once_what_would_help(world: World) -> None:
     world.pool()
     number = world.opens("mallory", fork="mallory/shop")
     assert world.held_by(number) == []
-    assert "It comes from a fork: who may write here can write `/assign`" in world.says(number)
+    assert "It comes from a fork: who may maintain here can write `/env approve`" in world.says(number)
     written = len(world.github.writes)
 
     for _ in range(3):
@@ -216,7 +216,7 @@ def test_a_fork_is_told_once_what_would_help(world: World) -> None:
     world.comments(number, "mallory", "/assign")
     assert world.held_by(number) == []
     world.comments(number, "wendy", "/assign")
-    assert len(world.held_by(number)) == 1
+    assert world.held_by(number) == []
 
 
 def test_a_fork_that_is_gone_is_still_a_fork(world: World) -> None:
@@ -238,7 +238,7 @@ def test_a_bots_pull_request_is_served_once_somebody_labels_it(world: World) -> 
     world.github.label(REPO, number, "dependencies", by="wendy")
     world.work()
     assert world.held_by(number) == []
-    world.github.label(REPO, number, DEPLOY_LABEL, by="wendy")
+    world.github.label(REPO, number, DEFAULTS.labels.deploy, by="wendy")
     world.work()
     assert len(world.held_by(number)) == 1
 
@@ -246,7 +246,9 @@ def test_a_bots_pull_request_is_served_once_somebody_labels_it(world: World) -> 
 def test_people_are_served_before_bots(world: World) -> None:
     world.pool(max_total=1)
     holding = world.opens()
-    by_bot = world.opens("renovate[bot]", labels=(DEPLOY_LABEL,))
+    by_bot = world.opens("renovate[bot]")
+    world.github.label(REPO, by_bot, DEFAULTS.labels.deploy, by="trish")
+    world.work()
     by_alice = world.opens("alice")
     assert "Position 1 of 2" in world.says(by_alice)
     assert "Position 2 of 2" in world.says(by_bot)

@@ -1,0 +1,50 @@
+"""How much of a repository's or a pool's share is used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from storage import tickets
+from storage.assignments import Assignment, AssignmentStatus, HolderType
+from storage.repositories import Repository
+from storage.threads import Thread
+
+NUMBERED = (HolderType.PR, HolderType.ISSUE)
+
+
+def numbers_held(session: Session, repository: Repository, author: str | None = None) -> list[str]:
+    """The numbers of the pull requests and issues that hold an environment or wait for one, once for each.
+
+    With an author, only those that this person opened. The repository is held alone until the transaction ends, so
+    that of two who count at once the second one sees what the first one takes.
+    """
+    session.execute(select(Repository.id).where(Repository.id == repository.id).with_for_update())
+    held = session.scalars(
+        select(Assignment.holder_id).where(
+            Assignment.repository_id == repository.id,
+            Assignment.holder_type.in_(NUMBERED),
+            Assignment.status == AssignmentStatus.ACTIVE,
+        )
+    )
+    waiting = (t.holder_id for t in tickets.open_of_repository(session, repository.id) if t.holder_type in NUMBERED)
+    found = [*held, *waiting]
+    if author is not None:
+        theirs = set(
+            session.scalars(select(Thread.number).where(Thread.repository_id == repository.id, Thread.author == author))
+        )
+        found = [number for number in found if number.isdecimal() and int(number) in theirs]
+    return sorted(found, key=lambda number: (len(number), number))
+
+
+def held_this_month(session: Session, pool_id: str, *, now: datetime) -> timedelta:
+    """How long the pool's environments were held since the month began in UTC, all added up."""
+    began = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    rows = session.execute(
+        select(Assignment.assigned_at, Assignment.ended_at).where(
+            Assignment.pool_id == pool_id, or_(Assignment.ended_at.is_(None), Assignment.ended_at > began)
+        )
+    )
+    return sum((max((ended or now) - max(since, began), timedelta(0)) for since, ended in rows), timedelta(0))
