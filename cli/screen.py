@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from cli.text import cell, clean
+from cli.text import NOTHING, cell, clean
 
 STYLES = {"AVAILABLE": "green", "ASSIGNED": "cyan", "ERROR": "red", "active": "green", "expired": "yellow"}
 
@@ -97,9 +97,13 @@ class Moving:
 
 
 def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    """Without the columns that have nothing in them; a name that is too long for one line is folded, never cut."""
+    filled = [number for number in range(len(columns)) if any(row[number] != NOTHING for row in cells)]
+    shown = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
+    for number in filled:
+        shown.add_column(columns[number], overflow="fold")
     for row in cells:
-        shown.add_row(*(Text(value, STYLES.get(value, "")) for value in row))
+        shown.add_row(*(Text(row[number], STYLES.get(row[number], "")) for number in filled))
     Console(highlight=False).print(shown)
 
 
