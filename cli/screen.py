@@ -17,6 +17,7 @@ from rich.text import Text
 
 from cli.text import NOTHING, cell, clean
 
+WIDEST = 1000
 STYLES = {"AVAILABLE": "green", "ASSIGNED": "cyan", "ERROR": "red", "active": "green", "expired": "yellow"}
 
 
@@ -97,14 +98,17 @@ class Moving:
 
 
 def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Without the columns that have nothing in them; a name that is too long for one line is folded, never cut."""
+    """Without the columns that have nothing in them. Too wide a table is the terminal's to wrap: nothing is cut."""
     filled = [number for number in range(len(columns)) if any(row[number] != NOTHING for row in cells)]
     shown = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
     for number in filled:
-        shown.add_column(columns[number], overflow="fold")
+        shown.add_column(columns[number])
     for row in cells:
         shown.add_row(*(Text(row[number], STYLES.get(row[number], "")) for number in filled))
-    Console(highlight=False).print(shown)
+    console = Console(highlight=False)
+    wanted = console.measure(shown, options=console.options.update(max_width=WIDEST)).maximum
+    console.width = max(console.width, wanted)
+    console.print(shown)
 
 
 def _is_unicode() -> bool:

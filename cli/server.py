@@ -23,6 +23,7 @@ ADVICE: Mapping[str, str] = {
     "AMBIGUOUS_ASSIGNMENT": "Name the domain with --domain: {domains}",
     "ASSIGNMENT_NOT_FOUND": "greenroom env list shows who has one.",
     "ENVIRONMENT_IN_USE": "--wait waits until it is free.",
+    "LOCK_ALREADY_HELD": "greenroom lock wait waits with its ticket: {ticketId}",
     "NO_POOL_MATCH": "Name a pool with --pool; greenroom pool list shows them.",
     "POOL_EXHAUSTED": "--wait waits for one; the next may be free in {later}.",
     "POOL_NOT_FOUND": "greenroom pool list shows the pools; is --repo right?",
@@ -48,6 +49,7 @@ class Refused(Failure):
         if self.code == "ASSIGNMENT_NOT_FOUND" and moved_to:
             return clean(f"It was handed on to {moved_to}.")
         known = {
+            "ticketId": self.details.get("ticketId", ""),
             "domains": ", ".join(map(str, self.details.get("domains", ()))),
             "later": length(timedelta(seconds=self.retry_after or 0)),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import httpx
 import pytest
 
 from tests.cli.terminal import Terminal
@@ -89,3 +90,48 @@ def test_who_is_interrupted_leaves_the_line(terminal: Terminal) -> None:
 @pytest.mark.parametrize("typed", ["wait deploy 1-1-a", "renew deploy 1-1-a", "release deploy 1-1-a"])
 def test_an_unknown_ticket_is_said(terminal: Terminal, typed: str) -> None:
     assert terminal.type(f"lock {typed}").code == 1
+
+
+# Environments
+
+
+@pytest.fixture
+def prod(terminal: Terminal) -> Terminal:
+    """The repository has an environment of its own, `prod`."""
+    environment = {
+        "repositoryIdentifier": terminal.repo,
+        "name": "prod",
+        "category": "release",
+        "branch": "main",
+        "description": "Production",
+        "salesforceUsername": f"{terminal.repo.replace('/', '@')}.example",
+    }
+    headers = {"Authorization": f"Bearer {terminal.environment['GREENROOM_TOKEN']}"}
+    terminal.type("pool create core --provider mock --min 0")  # which makes the repository known
+    made = httpx.post(f"{terminal.greenroom.address}/sfp/api/environments", json=environment, headers=headers)
+    assert made.status_code == 201, made.text
+    return terminal
+
+
+def test_an_environment_is_locked_in_the_same_way(prod: Terminal) -> None:
+    first = prod.type("lock acquire prod --env --by 'job 1' --reason deploy --for 1h").out.strip()
+    assert prod.type("lock info prod --env").out.startswith("prod is locked by job 1, and free in ")
+
+    second = prod.type("lock acquire prod --env --by 'job 2'")
+    assert (second.code, second.err) == (3, "prod is locked; place 1 in line. greenroom lock wait waits.\n")
+    again = prod.type("lock acquire prod --env --by 'job 2'")
+    assert (again.code, again.err) == (
+        3,
+        "Error: You already hold or wait for this lock\n"
+        f"greenroom lock wait waits with its ticket: {second.out}",
+    )  # fmt: skip
+    assert [line[:2] for line in prod.type("lock list prod --env").lines[1:]] == [
+        ["acquired", "job 1"], ["queued", "job 2"],
+    ]  # fmt: skip
+
+    prod.meanwhile = [partial(prod.type, f"lock release prod {first} --env")]
+    served = prod.type(f"lock wait prod {second.out.strip()} --env --json")
+    assert served.json["accessToken"]
+    assert prod.type(f"lock renew prod {second.out.strip()} --env --for 2h").out == "prod is yours, and free in 2 h\n"
+    assert prod.type(f"lock release prod {second.out.strip()} --env").out == "Environment unlocked successfully\n"
+    assert prod.type("lock info prod --env --json").json["isLocked"] is False
