@@ -35,7 +35,7 @@ EPILOG = (
 )
 
 
-@click.command("run", epilog=EPILOG, context_settings={"ignore_unknown_options": False})
+@click.command("run", epilog=EPILOG, context_settings={"allow_interspersed_args": False})
 @click.option("--lock", "name", required=True, help="The name of the lock.")
 @click.option("--env", "is_environment", is_flag=True, help="It is the name of an environment.")
 @click.option(

@@ -39,7 +39,7 @@ def task() -> None:
 @click.option("--cron", help="When, again and again: '30 2 * * 1-5'")
 @click.option("--timezone", help="Of --cron: Europe/Berlin.  [default: UTC]")
 @click.option("--attempts", type=click.IntRange(1, 10), help="How often it is tried.  [default: 1]")
-@of_repository
+@click.option("--repo", envvar="GREENROOM_REPOSITORY", show_envvar=True, metavar="OWNER/NAME", help="What it is about.")
 @follows
 @remote
 def submit(at: Remote, type_: str, data: tuple[str, ...], repo: str | None, follow: bool, **options: Any) -> None:

@@ -59,6 +59,10 @@ def test_a_command_ends_as_it_would_without_the_lock(terminal: Terminal, start: 
     assert is_free(terminal)
 
 
+def test_what_begins_the_command_ends_our_options(start: Start) -> None:
+    assert ended(start("echo", "--timeout", "-n")) == (0, "--timeout -n\n", "")
+
+
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
