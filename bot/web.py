@@ -134,7 +134,7 @@ def _serve_health(app: Flask, context: Context, queue_ping: Callable[[], object]
 
     @app.get("/metrics")
     def scrape() -> Response:
-        return Response(metrics.exposition(context.database), content_type=CONTENT_TYPE_LATEST)
+        return Response(metrics.exposition(context.database, context.clock), content_type=CONTENT_TYPE_LATEST)
 
 
 def _answers(ping: Callable[[], object]) -> str:

@@ -54,6 +54,8 @@ def listen(shop: Workshop, queue: QueueName, redis_url: str) -> None:
                 log.warning("without Redis", queue=queue.value, reason=type(error).__name__)
                 time.sleep(WITHOUT_REDIS)
     renewal.end()
+    with suppress(StoreUnavailable):
+        worker.add_up()
 
 
 class _Stop:

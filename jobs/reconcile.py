@@ -14,6 +14,7 @@ from bot.github_errors import Forbidden, GitHubError, NotFound, RateLimited, Una
 from bot.github_threads import open_threads
 from bot.handlers import HANDLERS, nothing_to_do
 from bot.look import Effect, Look, news_of_issue, news_of_pull_request, nothing
+from bot.measured import REPAIRS
 from bot.reconciling import missed_of_issue, missed_of_pull_request
 from jobs.workshop import Workshop
 from operations import notify
@@ -189,6 +190,8 @@ class _Repair:
             if effects:
                 holder, missed = Holder(repository.id, news.type, str(news.number)), [action for action, _ in effects]
                 record_repair(session, holder, missed, self.look.actor, now=now)
+                for action in missed:
+                    self.shop.tally.count(REPAIRS, missed=action)
                 log.info("repaired", thread=f"{where.full_name}#{news.number}", missed=missed, task=self.task.id)
             for _, effect in effects:
                 effect(session, now)

@@ -11,6 +11,7 @@ import structlog
 from bot.github_deliveries import Attempt, HookDeliveries
 from bot.github_errors import GitHubError, RateLimited, Unauthorized
 from bot.handlers import HANDLERS
+from bot.measured import DROPPED
 from bot.webhooks import Envelope
 from jobs.workshop import Workshop
 from storage import deliveries, missed
@@ -49,6 +50,8 @@ def recover(shop: Workshop, task: Task) -> None:
         except (RateLimited, Unauthorized):
             raise
         except GitHubError as error:
+            if row.tries + 1 >= MOST_TRIES:
+                shop.tally.count(DROPPED, event=row.event)
             log.warning("missed webhook not had", guid=row.guid, of=row.event, tries=row.tries + 1, reason=str(error))
 
 

@@ -11,6 +11,7 @@ from bot.configuration import in_force
 from bot.gates import Case, Closed, fork_gate
 from bot.github_errors import GitHubError
 from bot.look import news_of_issue, news_of_pull_request
+from bot.measured import WAIT
 from jobs.workshop import Workshop
 from operations import waiting
 from operations.close import close
@@ -65,6 +66,9 @@ def _serve_one(shop: Workshop, task: Task, ticket: Ticket, repository: Repositor
         decisions.record(
             session, ticket.holder, reason, sentence, operation="serve", actor=BOT, trigger=trigger, now=now
         )
+    if found is not None:
+        waited = (now - ticket.joined_at).total_seconds()
+        shop.tally.observe(WAIT, waited, repository=repository.full_name, pool=found.pool.tag)
     log.info("turn came", ticket=ticket.id, holder=str(ticket.holder), reason=reason)
     return True
 

@@ -11,7 +11,7 @@ from operations import waiting
 from operations.end import offer, replenish_soon
 from operations.expire import expire_past_due
 from operations.warn import warn
-from storage import deliveries, environments, events, key_values, locks, pools, submissions, tasks
+from storage import deliveries, environments, events, key_values, locks, measurements, pools, submissions, tasks
 from storage.tasks import KEPT, Task
 
 BATCH = 100
@@ -50,6 +50,8 @@ def monitor(shop: Workshop, task: Task) -> None:
 
 def clean(shop: Workshop, task: Task) -> None:
     """What ended, or was told, more than seven days ago is gone, and every value that has expired."""
+    with shop.step(task) as session:
+        measurements.forget_dead(session, now=shop.clock())
     now = shop.clock()
     for remove, before in (
         (tasks.remove_finished, now - KEPT),

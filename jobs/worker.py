@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
+from bot.measured import EVENT_AGE, FAILURES, PUT_BACK
 from jobs import (
     comments,
     configure,
@@ -31,7 +32,7 @@ from jobs.workshop import Later, Workshop
 from operations.errors import OperationError
 from providers.provider import ProviderError
 from storage import deliveries as inbox
-from storage import tasks
+from storage import measurements, tasks
 from storage.database import StoreUnavailable
 from storage.deliveries import Delivery
 from storage.queue import QueueName
@@ -103,6 +104,13 @@ class Worker:
         with self._shop.database.transaction() as session:
             tasks.renew(session, self.name, now=now)
             inbox.renew(session, self.name, now=now)
+            measurements.seen(session, self.name, self._queue, now=now)
+        self.add_up()
+
+    def add_up(self) -> None:
+        """What this process has counted is in the database's numbers."""
+        with self._shop.tally.taken() as counted, self._shop.database.transaction() as session:
+            measurements.add(session, counted)
 
     def _claim(self) -> list[Delivery | Task]:
         now = self._shop.clock()
@@ -157,12 +165,15 @@ class Worker:
         try:
             if not deliveries.work_delivery(self._shop, delivery):
                 self._without_effect.append(delivery)
+            age = (self._shop.clock() - delivery.received_at).total_seconds()
+            self._shop.tally.observe(EVENT_AGE, age, event=delivery.event)
         except (ClaimLost, StoreUnavailable):
             raise
         except OUTSIDE as error:
             self._put_delivery_back(delivery, error)
         except Exception as bug:
             log.exception("bug at a delivery", guid=delivery.guid, of=delivery.event)
+            self._shop.tally.count(FAILURES, event=delivery.event)
             with self._shop.database.transaction() as session:
                 inbox.fail(session, delivery, f"bug: {type(bug).__name__}", now=self._shop.clock())
 
@@ -173,7 +184,9 @@ class Worker:
         with self._shop.database.transaction() as session:
             if isinstance(error, FINAL) or (counted and delivery.attempts >= _most_attempts(delivery)):
                 inbox.fail(session, delivery, str(error), now=now)
+                self._shop.tally.count(FAILURES, event=delivery.event)
             else:
+                self._shop.tally.count(PUT_BACK, event=delivery.event)
                 run_at = _next_try(error, delivery.attempts, now)
                 inbox.put_back(session, delivery, str(error), run_at=run_at, counted=counted)
 

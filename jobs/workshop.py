@@ -16,6 +16,7 @@ from bot.github_errors import Forbidden, NotConfigured, RateLimited
 from bot.look import Permissions
 from bot.receivers import Receivers
 from jobs.limits import SharedLimits
+from jobs.tally import Tally
 from storage import installations, tasks
 from storage.installations import InstallationStatus
 from storage.tasks import Task
@@ -50,6 +51,7 @@ class Workshop:
         self.database = context.database
         self.clock = context.clock
         self.permissions = Permissions(context.clock, self._members_changed_at)
+        self.tally = Tally()
         self._limits = SharedLimits(context, pace)
         self._transport = transport
         self._clients: dict[str, GitHub] = {}

@@ -15,6 +15,7 @@ from storage import (
     installations,
     key_values,
     locks,
+    measurements,
     missed,
     orgs,
     pools,
@@ -35,9 +36,9 @@ from storage.database import Base
 
 __all__ = [
     "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated", "deliveries",
-    "environments", "events", "installations", "key_values", "locks", "metadata", "missed", "orgs", "pools",
-    "rates", "releases", "repositories", "rules", "schedules", "submissions", "tasks", "threads", "tickets", "tokens",
-    "users", "webhooks",
+    "environments", "events", "installations", "key_values", "locks", "measurements", "metadata", "missed", "orgs",
+    "pools", "rates", "releases", "repositories", "rules", "schedules", "submissions", "tasks", "threads", "tickets",
+    "tokens", "users", "webhooks",
 ]  # fmt: skip
 
 metadata = Base.metadata

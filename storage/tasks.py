@@ -20,6 +20,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    func,
     or_,
     select,
     text,
@@ -237,6 +238,12 @@ def _update(session: Session, task: Task, **values: Any) -> None:
     claim = {"its_number": task.number, "its_worker": task.claimed_by, "its_fence": task.fence}
     if session.execute(_MINE, claim | values).first() is None:
         raise ClaimLost(task.id)
+
+
+def live_by_queue(session: Session) -> dict[tuple[str, str], int]:
+    """How many tasks of each queue are pending, and how many are being worked."""
+    counted = select(Task.queue, Task.state, func.count()).where(Task.state.in_(LIVE)).group_by(Task.queue, Task.state)
+    return {(queue, state): number for queue, state, number in session.execute(counted)}
 
 
 def queues_with_due_work(session: Session, *, now: datetime) -> list[str]:
