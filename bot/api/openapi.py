@@ -175,10 +175,10 @@ def _parameters(operation: Operation, schemas: Schemas, place: Any) -> Iterator[
         return
     described = schemas.of(operation, place)
     for name, field in described["properties"].items():
-        schema = _present(field)
-        if place == "path":
-            schema = {"minLength": 1, **schema} if schema.get("type") == "string" else schema
+        schema = dict(_present(field))
         required = name in described.get("required", ())
+        if required and schema.get("type") == "string":
+            schema = {"minLength": 1, **schema}
         examples = schema.pop("examples", [PARAMETERS[name]] if required and name in PARAMETERS else [])
         example = {"example": examples[0]} if examples else {}
         yield {"name": name, "in": place, "required": required, "schema": schema, **example}

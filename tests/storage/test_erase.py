@@ -6,8 +6,12 @@ from typing import Any
 
 from sqlalchemy import select
 
+from operations.dedicated import create_environment
 from operations.pools import delete_pool
-from storage import erase, pools, repositories, tables
+from operations.releases import record_release
+from storage import artifacts, erase, pools, repositories, tables
+from storage.artifacts import InstalledArtifacts
+from storage.releases import Release
 from tests.world import REPO, TEST, World
 
 ELSEWHERE = "acme/elsewhere"
@@ -23,8 +27,25 @@ def everything(world: World) -> dict[str, set[tuple[Any, ...]]]:
         }
 
 
+def dedicate(world: World, repo: str) -> None:
+    """A dedicated environment into which something was released, and is installed."""
+    now = world.clock()
+    values = {
+        "name": "prod", "category": "release", "branch": "main", "description": "Production",
+        "salesforce_username": f"admin@{repo}.example",
+    }  # fmt: skip
+    with world.database.transaction() as session:
+        repository = repositories.register(session, repo, now=now)
+        own = create_environment(session, repository, values, TEST, now=now)
+        release = Release(dedicated_id=own.id, name="core-2026-03", published_at=now)
+        record_release(session, own, release, TEST, now=now)
+        known = InstalledArtifacts(dedicated_id=own.id, username=own.salesforce_username, items=[], read_at=now)
+        artifacts.remember(session, known)
+
+
 def live(world: World, repo: str) -> None:
-    """A repository with one environment, and two pull requests that have and await it, and speak."""
+    """A repository with two environments, and two pull requests that have and await the lent one, and speak."""
+    dedicate(world, repo)
     world.pool(repo=repo, max_total=1)
     first = world.github.open_pull_request(repo, "wendy").number
     world.work()
