@@ -85,7 +85,13 @@ EVENTS: dict[type[Readable], Json] = {
     },
     PullRequestReviewEvent: {
         "action": "submitted",
-        "review": {"id": 71, "body": "/extend 24h", "user": ALICE, "html_url": "https://github.test/review"},
+        "review": {
+            "id": 71,
+            "body": "/extend 24h",
+            "user": ALICE,
+            "html_url": "https://github.test/review",
+            "submitted_at": "2026-11-20T12:00:00Z",
+        },
         "pull_request": PULL_REQUEST,
         **ABOUT,
     },
