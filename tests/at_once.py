@@ -19,7 +19,7 @@ _SOMEBODY_WAITS = text(
 )
 
 
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+def at_once(calls: Sequence[Callable[[], T]], *, patience: float = PATIENCE) -> list[T]:
     """What each of the calls gave; none begins before all are there."""
     there = threading.Barrier(len(calls))
 
@@ -28,7 +28,7 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
         return call()
 
     with ThreadPoolExecutor(len(calls)) as threads:
-        return [future.result(PATIENCE) for future in [threads.submit(run, call) for call in calls]]
+        return [future.result(patience) for future in [threads.submit(run, call) for call in calls]]
 
 
 def beside(database: Database, call: Callable[[], T]) -> Future[T]:

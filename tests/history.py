@@ -28,13 +28,18 @@ Key = tuple[str | None, str, str]  # repository, "pr-7", domain
 def check(database: Database) -> None:
     """The whole history and the present rows."""
     with database.reading() as session:
-        entries = session.scalars(select(Audit).order_by(Audit.id)).all()
+        told = entries(session)
         tickets = {str(ticket.id): ticket for ticket in session.scalars(select(Ticket))}
-        check_fences(entries)
-        check_holds(entries)
-        check_turns(entries, tickets)
+        check_fences(told)
+        check_holds(told)
+        check_turns(told, tickets)
+        check_locks(told)
         check_rows(session)
-        check_numbers(session, entries)
+        check_numbers(session, told)
+
+
+def entries(session: Session) -> Sequence[Audit]:
+    return session.scalars(select(Audit).order_by(Audit.id)).all()
 
 
 def check_fences(entries: Sequence[Audit]) -> None:
@@ -117,6 +122,39 @@ def check_turns(entries: Sequence[Audit], tickets: dict[str, Ticket]) -> None:
 def _is_a_turn(served: Audit, begun: Audit) -> bool:
     """The queue's task made the assignment just now; others come to theirs by asking, or are handed an older one."""
     return begun.id > served.id and (begun.request or "").startswith("task:")
+
+
+@dataclass
+class _Line:
+    waiting: list[str] = field(default_factory=list)  # tickets, in the order of asking
+    holder: str | None = None
+    fence: int = 0
+
+
+def check_locks(entries: Sequence[Audit]) -> Counter[str]:
+    """I1, I2, I8: one holder at a time, whose fence is greater than any before, and always the first who still waits.
+
+    How many tickets ended in which way.
+    """
+    lines: dict[tuple[str | None, str, str], _Line] = defaultdict(_Line)
+    ended: Counter[str] = Counter()
+    for entry in (entry for entry in entries if entry.subject_type == "lock"):
+        line, ticket = lines[entry.repository_id, entry.details["kind"], entry.subject_id], entry.details["ticket_id"]
+        match entry.action:
+            case "lock.requested":
+                line.waiting.append(ticket)
+            case "lock.acquired":
+                assert line.holder is None, f"held by {line.holder} already: {_told(entry)}"
+                assert line.waiting.pop(0) == ticket, f"somebody was before: {_told(entry)}"
+                assert entry.details["fence"] > line.fence, f"the fence does not grow: {_told(entry)}"
+                line.holder, line.fence = ticket, entry.details["fence"]
+            case "lock.released" if line.holder == ticket:
+                line.holder = None
+                ended[entry.details["reason_code"]] += 1
+            case "lock.released":
+                line.waiting.remove(ticket)
+                ended[entry.details["reason_code"]] += 1
+    return ended
 
 
 def check_rows(session: Session) -> None:
