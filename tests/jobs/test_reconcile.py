@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.policy import PATH
 from storage.audit import Audit
 from storage.decisions import Decision, Reason
 from storage.threads import Thread
@@ -82,8 +83,10 @@ def test_a_repair_is_on_record_as_one(world: World) -> None:
 @pytest.mark.parametrize("happens", ["ready", "reopen", "push", "label"])
 def test_whoever_asks_unheard_is_served(world: World, happens: str) -> None:
     world.pool(max_total=3, min_available=3)
-    author = "dependabot[bot]" if happens == "label" else "alice"
-    number = world.opens(author, draft=happens == "ready")
+    if happens == "label":
+        world.github.push_to_default_branch(REPO, {PATH: "mode: manual"})
+        world.work()
+    number = world.opens(draft=happens == "ready")
     if happens in ("reopen", "push"):
         world.comments(number, "wendy", "/unassign")
     if happens == "reopen":
@@ -103,6 +106,15 @@ def test_whoever_asks_unheard_is_served(world: World, happens: str) -> None:
             world.github.label(REPO, number, "env:deploy", by="wendy")
     sweep(world)
     assert len(world.held_by(number)) == 1
+
+
+def test_a_label_on_a_bots_pull_request_opens_nothing_where_nobody_knows_who_set_it(world: World) -> None:
+    world.pool()
+    number = world.opens("dependabot[bot]")
+    unheard(world)
+    world.github.label(REPO, number, "env:deploy", by="wendy")
+    sweep(world)
+    assert world.held_by(number) == []
 
 
 def test_who_became_a_draft_unheard_is_passed_over(world: World) -> None:
