@@ -212,6 +212,9 @@ ASKED: dict[str, Callable[[Api], Asked]] = {
 # These change nothing: one looks for a match, the other removes row by row, each with a row of its own.
 WITHOUT_ONE = {"POST /review/pools/assign/match", "POST /pools/cleanup-zombies"}
 
+# These write a row for each ticket that is asked for, gets its lock or ends, also of others: test_locks.py has them.
+OF_LOCKS = re.compile("/(locks?|wait|unlock)(/|$)")
+
 # These work in steps, each a transaction of its own with a call to the provider between them.
 IN_STEPS = {"DELETE /pools/{poolTag}/instances/{sandboxName}", "POST /pools/{poolTag}/replenish"}
 
@@ -241,7 +244,7 @@ def committed(database: Database) -> Iterator[list[set[str]]]:
 
 def test_every_operation_that_changes_something_is_tried_here() -> None:
     changing = {str(operation).replace("/sfp/api", "") for operation in OPERATIONS if operation.method != "GET"}
-    assert ASKED.keys() | WITHOUT_ONE == changing
+    assert ASKED.keys() | WITHOUT_ONE == {operation for operation in changing if not OF_LOCKS.search(operation)}
 
 
 @pytest.mark.parametrize("operation", ASKED)
