@@ -27,10 +27,11 @@ from operations.status import status as status_of
 from operations.threads import take_news
 from operations.transition import transition as transition_assignment
 from operations.unassign import unassign as unassign_assignment
-from storage import assignments, decisions, pools, tickets
+from storage import assignments, decisions, pools, surfaces, tickets
 from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Reason
 from storage.environments import Environment
+from storage.surfaces import Kind
 from storage.tickets import Ticket
 
 NUMBERED = (None, HolderType.PR, HolderType.ISSUE)  # targets that are threads; None is a plain #456
@@ -160,12 +161,13 @@ def _target(session: Session, asked: Asked, target: Target) -> Holder:
 
 
 def status(session: Session, asked: Asked, command: Command) -> str | None:
-    """A link to the sticky comment, which is written anew in case somebody changed or deleted it."""
+    """A link to the sticky comment; all that is shown is written anew in case somebody changed or deleted it."""
     thread = asked.thread
-    thread.comment_digest = None
+    surfaces.write_anew(session, thread.id)
     notify.refresh(session, thread, now=asked.now)
-    if thread.comment_id is not None:
-        return comments.status_link(f"{thread.url}#issuecomment-{thread.comment_id}")
+    comment = surfaces.find(session, thread.id, Kind.COMMENT)
+    if comment is not None and comment.external_id is not None:
+        return comments.status_link(f"{thread.url}#issuecomment-{comment.external_id}")
     found = status_of(session, thread)
     return None if found.held or found.awaited else comments.nothing_yet()
 

@@ -79,7 +79,7 @@ def _answer(
     github = look.installation(installation_id)
     seen_id = _show_seen(github, where.full_name, speech)
     level = look.permissions.of(github, where.full_name, speech.login)
-    news = _news(look, github, about, where, installation_id)
+    news = fresh_news(look, github, about, where, installation_id)
     targets = _targets(github, where.full_name, parsed)
     assigns = any(command.verb in ("assign", "approve") for command in parsed.commands)
     surroundings = look.surroundings(
@@ -135,7 +135,7 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
     for command in parsed.commands:
         try:
             with session.begin_nested():
-                sentence = _run_one(session, asked, command)
+                sentence = run_one(session, asked, command)
         except (Refused, OperationError) as refused:
             log.info("command refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
             if isinstance(refused, Refused) and refused.case is not None and refused.shut is not None:
@@ -147,7 +147,8 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
     return DONE, said
 
 
-def _run_one(session: Session, asked: Asked, command: Command) -> str | None:
+def run_one(session: Session, asked: Asked, command: Command) -> str | None:
+    """What there is to say about it when it was done. Refuses with Refused and OperationError."""
     spec = asked.policy.commands.specs[command.verb]
     may = asked.level >= spec.level or (spec.author and asked.login == asked.thread.author)
     may = may or spec.holder  # who that is only its action can see
@@ -174,13 +175,14 @@ def _show_seen(github: Installation, repo: str, speech: Speech) -> int | None:
     return None
 
 
-def _news(
+def fresh_news(
     look: Look,
     github: Installation,
     about: IssueFacts | PullRequestFacts,
     where: RepositoryFacts,
     installation_id: int,
 ) -> News:
+    """The thread that an event is about, as GitHub has it now."""
     if isinstance(about, PullRequestFacts):
         return news_of_pull_request(look.pull_request(installation_id, about).facts)
     if about.is_pull_request:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from bot.boxes import Box
 from bot.commands import ALIASES, CommandSpec
 from bot.levels import Level
 from bot.mistakes import code
 from bot.policy import PATH, Commands, Policy
+from bot.state import State
 from operations.end import EndReason
 from operations.errors import (
     AmbiguousAssignment,
@@ -27,6 +30,7 @@ from storage.threads import Thread, ThreadState
 from storage.tickets import Ticket, TicketState
 
 LONGEST = 65_536  # characters GitHub takes in a comment
+LONGEST_DESCRIPTION = 140  # of a deployment
 STATUS_MARKER = "<!-- greenroom:status v1 key={holder} -->"
 MOST_SHOWN = 10  # of those who wait for a lock
 # Why there is none is told without being asked where nobody would expect it, and once.
@@ -34,19 +38,30 @@ TOLD = (
     Reason.CONFIG_INVALID, Reason.MODE_MANUAL, Reason.FORK_NEEDS_APPROVAL, Reason.FORK_NEVER, Reason.APPROVAL_LAPSED,
     Reason.QUOTA_REPOSITORY, Reason.QUOTA_AUTHOR, Reason.BUDGET,
 )  # fmt: skip
+NOTICE_MARKER = "<!-- greenroom:notice v1 id={id} -->"
 ANSWER_MARKER = "<!-- greenroom:answer v1 comment={comment_id} -->"
 
 
-def status_comment(thread: Thread, status: Status, policy: Policy) -> str | None:
+def status_comment(thread: Thread, body: str | None, boxes: Sequence[Box], *, names_commit: bool) -> str | None:
     """The sticky comment, a view of the rows; None when there is nothing to tell and nothing was told before."""
-    parts = [*(_held(held, policy) for held in status.held), *map(_awaited, status.awaited)] or _without(thread, status)
-    parts += ["  \n".join(map(_locked, status.locks))] if status.locks else []
-    if not parts:
+    if body is None:
         return None
-    if status.held and thread.head_sha is not None:
-        parts.append(f"Head: {thread.head_sha[:7]}")
+    marker = STATUS_MARKER.format(holder=thread.holder)
+    head = f"Head: {thread.head_sha[:7]}" if names_commit and thread.head_sha is not None else ""
+    offers = "\n".join(map(str, boxes))
     footer = "<sub>Commands: `/env help`</sub>"
-    return "\n\n".join([STATUS_MARKER.format(holder=thread.holder), *map(unmentioned, parts), footer])
+    fits = LONGEST - sum(map(len, (marker, head, offers, footer))) - 100
+    return "\n\n".join(filter(None, [marker, body[:fits], head, offers, footer]))
+
+
+def status_body(
+    thread: Thread, status: Status, policy: Policy, door: Callable[[str], str], *, was_told: bool
+) -> str | None:
+    """What the thread has, awaits or had; `door` gives the address that leads into an environment."""
+    parts = [*(_held(held, policy, door) for held in status.held), *map(_awaited, status.awaited)]
+    parts = parts or _without(thread, status, was_told=was_told)
+    parts += ["  \n".join(map(_locked, status.locks))] if status.locks else []
+    return "\n\n".join(map(unmentioned, parts)) or None
 
 
 def _locked(locked: Locked) -> str:
@@ -66,7 +81,7 @@ def _reason(lock: Lock) -> str:
     return f": {code(lock.reason)}" if lock.reason else ""
 
 
-def _without(thread: Thread, status: Status) -> list[str]:
+def _without(thread: Thread, status: Status, *, was_told: bool) -> list[str]:
     """Why there is nothing, and what would help."""
     heading = "### ⚪ No review environment"
     if status.moved_to is not None:
@@ -75,20 +90,71 @@ def _without(thread: Thread, status: Status) -> list[str]:
         return [_ended(thread, status.last)]
     if thread.is_open and status.decision is not None and status.decision.reason in TOLD:
         return [f"{heading} yet\n{status.decision.sentence}."]
-    if thread.comment_id is None:
+    if not was_told:
         return []
     return [f"{heading}\n`/assign` asks for one." if thread.is_open else f"{heading}\nThis was {_end_of(thread)}."]
 
 
-def _held(held: Held, policy: Policy) -> str:
+def _held(held: Held, policy: Policy, door: Callable[[str], str]) -> str:
     assignment = held.assignment
     lines = [
         f"### 🟢 Review environment: {held.environment.name} ({_pool(held)})",
-        f"Open: {held.environment.instance_url}" if held.environment.instance_url else "",
+        f"Open: {door(held.environment.name)}",
         f"Since: {when(assignment.assigned_at)}, by {assignment.assigned_by}",
         f"Expires: {_expiry(assignment, policy.expiry.max_lifetime)}",
     ]
-    return "  \n".join(filter(None, lines))
+    return "  \n".join(lines)
+
+
+def check_run(state: State, thread: Thread, status: Status) -> tuple[str, str]:
+    """The check run's title, and its summary: which requirement is missing, where one is. No name calls anybody."""
+    title, summary = _check_run(state, thread, status)
+    return unmentioned(title), unmentioned(summary)
+
+
+def _check_run(state: State, thread: Thread, status: Status) -> tuple[str, str]:
+    names = _listed([held.environment.name for held in status.held])
+    pools = _listed([awaited.pool.tag for awaited in status.awaited])
+    match state:
+        case State.READY:
+            is_ready = "is ready" if len(status.held) == 1 else "are ready"
+            return f"{names} {is_ready}", f"`{names}` {is_ready}. The status comment leads there and says for how long."
+        case State.PREPARING:
+            return f"{pools}: an environment is being made", "It goes to this pull request when it is ready."
+        case State.WAITING:
+            return f"Waiting in {pools}", "No environment is free. The status comment shows the position in the queue."
+        case State.PAUSED:
+            return "Paused: draft", f"It keeps its place in the queue of `{pools}` until it is ready for review."
+        case State.MISSING:
+            assert status.decision is not None
+            return "No review environment yet", f"{status.decision.sentence}."
+        case State.LOST | State.ENDED:
+            return _check_of_ended(thread, status)
+        case State.CLOSED:
+            return "No review environment", f"This was {_end_of(thread)}."
+    return "No review environment", "`/assign` asks for one."
+
+
+def _check_of_ended(thread: Thread, status: Status) -> tuple[str, str]:
+    if status.moved_to is not None:
+        return "No review environment any more", f"It was handed over to {named(status.moved_to)}."
+    assert status.last is not None
+    name, how = status.last.environment.name, _how_it_ended(thread, status.last)
+    return f"{name} {how}", f"`{name}` {how}. {_again(status.last)}."
+
+
+def superseded() -> tuple[str, str]:
+    """The title and summary of the check run of a commit that is not the head any more."""
+    return "Superseded", "The pull request has a newer commit, with a check run of its own."
+
+
+def over() -> str:
+    """The description of a deployment that is not the present one any more."""
+    return "Nothing of this commit is there any more"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
 
 
 def _expiry(assignment: Assignment, lifetime: timedelta) -> str:
@@ -135,23 +201,27 @@ def _next(expiring: Assignment) -> str:
 
 
 def _ended(thread: Thread, last: Held) -> str:
-    assignment = last.assignment
-    assert assignment.ended_at is not None
-    ended = {
+    assert last.assignment.ended_at is not None
+    heading = f"### ⚪ Review environment {last.environment.name} {_how_it_ended(thread, last)}"
+    told = f"{heading}\nat {when(last.assignment.ended_at)}."
+    return f"{told} {_again(last)}." if thread.is_open else told
+
+
+def _how_it_ended(thread: Thread, last: Held) -> str:
+    return {
         EndReason.CLOSED: f"was taken back when this was {_end_of(thread)}",
         EndReason.EXPIRED: "expired",
         EndReason.POOL_DELETED: "went with its pool",
         EndReason.DELETED: "was deleted",
         EndReason.LOST: "was lost: it is no longer where it was made",
-    }.get(EndReason(assignment.end_reason or EndReason.UNASSIGNED), "was given back")
-    heading = f"### ⚪ Review environment {last.environment.name} {ended}\nat {when(assignment.ended_at)}."
-    if not thread.is_open:
-        return heading
-    again = "`/assign` brings a new one"
-    if assignment.end_reason == EndReason.EXPIRED and last.pool.reattach_window:
+    }.get(EndReason(last.assignment.end_reason or EndReason.UNASSIGNED), "was given back")
+
+
+def _again(last: Held) -> str:
+    if last.assignment.end_reason == EndReason.EXPIRED and last.pool.reattach_window:
         minutes = int(last.pool.reattach_window.total_seconds() // 60)
-        again = f"`/assign` within {minutes} minutes usually gets the same one back"
-    return f"{heading} {again}."
+        return f"`/assign` within {minutes} minutes usually gets the same one back"
+    return "`/assign` brings a new one"
 
 
 def _end_of(thread: Thread) -> str:
@@ -180,6 +250,21 @@ def answer(asked_by: str, sentences: str, comment_id: int) -> str:
     marker = ANSWER_MARKER.format(comment_id=comment_id)
     gap = "\n\n" if sentences.startswith("|") else " "  # a table needs a line of its own
     return f"{marker}\n@{asked_by}{gap}{unmentioned(sentences)}"[:LONGEST]
+
+
+def notice(id: str, told: str, sentence: str) -> str:
+    """A comment that tells somebody something, and can be found by its marker."""
+    return f"{NOTICE_MARKER.format(id=id)}\n@{told} {unmentioned(sentence)}"[:LONGEST]
+
+
+def ready_after_a_wait(held: Held) -> str:
+    end = held.assignment.expires_at
+    until = f", until {when(end)}" if end is not None else ""
+    return f"The review environment {code(held.environment.name)} is ready{until}. The status comment leads there."
+
+
+def has_expired(last: Held) -> str:
+    return f"The review environment {code(last.environment.name)} has expired. {_again(last)}."
 
 
 _CODE = re.compile(r"(`[^`\n]*`)")

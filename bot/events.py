@@ -47,6 +47,7 @@ class PullRequestFacts(Readable):
     """`open` or `closed`; a merged one is closed."""
     merged: Annotated[bool, Given("merged_at")]  # lists of pull requests have no `merged`
     draft: bool = False
+    locked: bool = False
     author: Annotated[AccountFacts, At("user")] = GHOST
     head_sha: Annotated[str, At("head.sha")]
     head_ref: Annotated[str, At("head.ref")]
@@ -74,6 +75,7 @@ class IssueFacts(Readable):
     state: str
     """`open` or `closed`."""
     is_pull_request: Annotated[bool, Given("pull_request")]
+    locked: bool = False
     author: Annotated[AccountFacts, At("user")] = GHOST
     labels: Annotated[tuple[str, ...], At("labels", each="name")]
     html_url: str
@@ -220,6 +222,26 @@ class PushEvent(Readable):
         """Whether the file may be another one now: not every push tells its commits."""
         is_told = self.commits and not self.forced and len(self.commits) < MOST_COMMITS_TOLD
         return not is_told or any(path in commit.files for commit in self.commits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRunEvent(Readable):
+    action: str
+    check_run: CheckRunFacts
+    repository: RepositoryFacts
+    installation_id: Annotated[int, At("installation.id")]
+    sender: AccountFacts
+    identifier: Annotated[str | None, At("requested_action.identifier")] = None
+    """Of the button that was pressed; of `requested_action` only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSuiteEvent(Readable):
+    action: str
+    head_sha: Annotated[str, At("check_suite.head_sha")]
+    repository: RepositoryFacts
+    installation_id: Annotated[int, At("installation.id")]
+    sender: AccountFacts
 
 
 @dataclass(frozen=True, kw_only=True)

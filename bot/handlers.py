@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from bot import answering, serving
+from bot import answering, controls, serving
 from bot.configuration import SHARED
 from bot.events import (
     AuthorizationEvent,
+    CheckRunEvent,
+    CheckSuiteEvent,
     InstallationEvent,
     InstallationFacts,
     InstallationRepositoriesEvent,
@@ -296,6 +298,8 @@ EVENTS: Mapping[str, type[Readable]] = {
     "issues": IssuesEvent,
     "issue_comment": IssueCommentEvent,
     "pull_request_review": PullRequestReviewEvent,
+    "check_run": CheckRunEvent,
+    "check_suite": CheckSuiteEvent,
     "installation": InstallationEvent,
     "installation_repositories": InstallationRepositoriesEvent,
     "push": PushEvent,
@@ -325,6 +329,11 @@ HANDLERS: Mapping[tuple[str, str | None], Handler] = {
     ("issues", "transferred"): issue_gone,
     ("issues", "deleted"): issue_gone,
     ("issue_comment", "created"): comment_created,
+    ("issue_comment", "edited"): controls.comment_edited,
+    ("issue_comment", "deleted"): controls.comment_deleted,
+    ("check_run", "requested_action"): controls.button_pressed,
+    ("check_run", "rerequested"): controls.check_asked_again,
+    ("check_suite", "rerequested"): controls.checks_asked_again,
     ("pull_request_review", "submitted"): review_submitted,
     ("installation", "created"): installed,
     ("installation", "deleted"): uninstalled,

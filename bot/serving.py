@@ -32,7 +32,8 @@ from storage.threads import Thread, ThreadState
 from storage.tickets import BOT_CLASS, HUMAN_CLASS, Ticket, TicketState
 
 # What makes a pull request that holds nothing be served; other events only change what is shown.
-ASKING = ("opened", "reopened", "ready_for_review", "synchronize")
+RETRY = "retry"  # no event's action: a button
+ASKING = ("opened", "reopened", "ready_for_review", "synchronize", RETRY)
 
 # Where an environment goes at the end, as operations are told it: None is the pool's setting.
 RETURNED = {"pool": None, "return": True, "discard": False}

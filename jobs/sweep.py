@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from jobs.locks import end_leases
+from jobs.surfaces import retire_soon
 from jobs.workshop import Workshop
 from operations import environments as life
 from operations import waiting
@@ -38,6 +39,7 @@ def sweep(shop: Workshop, task: Task) -> None:
             offer(session, pool_id, now=now)
         for environment in environments.in_motion_without_task(session):
             life.drive(session, environment, now=now)
+        retire_soon(session, now=now, limit=BATCH)
 
 
 def monitor(shop: Workshop, task: Task) -> None:

@@ -26,6 +26,7 @@ from jobs import (
     replenish,
     serve,
     submissions,
+    surfaces,
     sweep,
 )
 from jobs.workshop import Later, Workshop
@@ -41,7 +42,9 @@ from storage.tasks import ClaimLost, Task
 Job = Callable[[Workshop, Task], Later | None]
 
 TASKS: Mapping[str, Job] = {
-    "refresh": comments.refresh,
+    "refresh": surfaces.refresh,
+    "settle": surfaces.settle,
+    "retire": surfaces.retire,
     "answer": comments.answer,
     "configure": configure.configure,
     "preview": configure.preview,

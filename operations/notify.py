@@ -24,7 +24,7 @@ def thread_of(session: Session, holder: Holder, *, now: datetime) -> None:
 
 
 def refresh(session: Session, thread: Thread, *, now: datetime) -> None:
-    """A task renders the thread's rows into its sticky comment; many changes at once are one refresh."""
+    """A task renders the thread's rows into what it shows; many changes at once are one refresh."""
     queue.enqueue(
         session,
         "refresh",
@@ -55,3 +55,30 @@ def waiters_by(session: Session, ticket_id: int, *, now: datetime) -> None:
     """Submissions that wait by this ticket, which was served or left, go on."""
     for submission in submissions.waiting_by(session, ticket_id):
         work_on(session, submission, now=now)
+
+
+def refresh_later(session: Session, thread: Thread, *, at: datetime, now: datetime) -> None:
+    """The thread is refreshed at `at`, when time alone has changed what it shows."""
+    queue.enqueue(
+        session,
+        "settle",
+        queue=QueueName.CRITICAL,
+        now=now,
+        payload={"thread_id": thread.id},
+        run_at=at,
+        serial_key=f"settle:{thread.id}",
+        once_key=thread.id,
+    )
+
+
+def retire(session: Session, thread_id: str, *, now: datetime) -> None:
+    """A task ends the thread's deployments that are over; it is of no hurry."""
+    queue.enqueue(
+        session,
+        "retire",
+        queue=QueueName.NORMAL,
+        now=now,
+        payload={"thread_id": thread_id},
+        serial_key=f"thread:{thread_id}",
+        once_key=thread_id,
+    )

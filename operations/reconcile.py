@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from storage import audit, decisions, queue
+from storage import audit, decisions, queue, surfaces
 from storage.assignments import Holder
 from storage.audit import Actor
 from storage.decisions import Reason
@@ -30,7 +30,7 @@ def reconcile_soon(session: Session, repository: Repository, *, now: datetime) -
 
 def refresh_soon(session: Session, thread: Thread, *, now: datetime) -> None:
     """A task compares this one with GitHub, and then shows it anew even if nothing differs."""
-    thread.comment_digest = None
+    surfaces.write_anew(session, thread.id)
     queue.enqueue(
         session,
         "reconcile",

@@ -11,7 +11,7 @@ from operations import notify, waiting
 from operations.end import EndReason
 from operations.unassign import unassign
 from operations.unlock import unlock_thread
-from storage import locks, threads, tickets
+from storage import locks, surfaces, threads, tickets
 from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.audit import Actor
 from storage.repositories import Repository
@@ -45,8 +45,9 @@ def give_up(
 
 
 def show_again(session: Session, repository: Repository, *, now: datetime) -> None:
-    """Every pull request and issue that shows or should show something is rendered anew."""
+    """Every pull request and issue that shows or should show something is rendered anew, also what was refused."""
     for thread in session.scalars(select(Thread).where(Thread.repository_id == repository.id)):
+        surfaces.try_refused_again(session, thread.id)
         notify.refresh(session, thread, now=now)
 
 

@@ -26,6 +26,7 @@ class News:
     url: str
     updated_at: datetime
     draft: bool = False
+    locked: bool = False
     base_ref: str | None = None
     head_ref: str | None = None
     head_sha: str | None = None

@@ -75,10 +75,10 @@ def _submissions(repository: Repository) -> Select[str]:
 
 def _serial_keys(session: Session, repository: Repository) -> list[str]:
     """The serial keys of every task about the repository."""
-    pools = list(session.scalars(_pools(repository)))
+    pools, threads = list(session.scalars(_pools(repository))), list(session.scalars(_threads(repository)))
     environments = session.scalars(select(Environment.id).where(Environment.pool_id.in_(pools)))
     return [
-        *(f"thread:{id}" for id in session.scalars(_threads(repository))),
+        *(f"{kind}:{id}" for kind in ("thread", "settle") for id in threads),
         *(f"environment:{id}" for id in environments),
         *(f"{kind}:{id}" for kind in ("serve", "replenish") for id in pools),
         *(f"submission:{id}" for id in session.scalars(_submissions(repository))),

@@ -17,6 +17,7 @@ from storage import (
     locks,
     measurements,
     missed,
+    notices,
     orgs,
     pools,
     rates,
@@ -25,6 +26,7 @@ from storage import (
     rules,
     schedules,
     submissions,
+    surfaces,
     tasks,
     threads,
     tickets,
@@ -36,9 +38,9 @@ from storage.database import Base
 
 __all__ = [
     "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated", "deliveries",
-    "environments", "events", "installations", "key_values", "locks", "measurements", "metadata", "missed", "orgs",
-    "pools", "rates", "releases", "repositories", "rules", "schedules", "submissions", "tasks", "threads", "tickets",
-    "tokens", "users", "webhooks",
+    "environments", "events", "installations", "key_values", "locks", "measurements", "metadata", "missed", "notices",
+    "orgs", "pools", "rates", "releases", "repositories", "rules", "schedules", "submissions", "surfaces", "tasks",
+    "threads", "tickets", "tokens", "users", "webhooks",
 ]  # fmt: skip
 
 metadata = Base.metadata

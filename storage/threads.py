@@ -1,4 +1,4 @@
-"""Threads: a pull request or issue as we last knew it, and what we have written on it."""
+"""Threads: a pull request or issue as we last knew it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, bindparam, select
+from sqlalchemy import ForeignKey, UniqueConstraint, bindparam, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.assignments import Holder
@@ -46,11 +46,10 @@ class Thread(Base):
     approved_by: Mapped[str | None]
     approved_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]  # GitHub's: older news is not taken
-    comment_id: Mapped[int | None] = mapped_column(BigInteger)  # our sticky comment
-    comment_digest: Mapped[str | None]  # of what it says
     worked: Mapped[dict[str, Any] | None]  # the state that had its effects; a later one that differs has not
     confirmed_at: Mapped[datetime | None]  # when a sweep last compared it with GitHub
     repaired_at: Mapped[datetime | None]
+    locked: Mapped[bool] = mapped_column(default=False, server_default=false())  # nobody of us can comment
     created_at: Mapped[datetime]
 
     @property
@@ -78,6 +77,17 @@ _NUMBERED = (
 
 def find(session: Session, repository_id: str, number: int) -> Thread | None:
     return session.scalars(_NUMBERED, {"repository": repository_id, "number": number}).first()
+
+
+def with_head(session: Session, repository_id: str, sha: str) -> list[Thread]:
+    """The pull requests that had this commit at their head when we last saw them."""
+    return list(
+        session.scalars(
+            select(Thread)
+            .where(Thread.repository_id == repository_id, Thread.head_sha == sha)
+            .order_by(Thread.number)
+        )
+    )
 
 
 def of_holder(session: Session, holder: Holder) -> Thread | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -55,7 +55,7 @@ class Ticket(Base):
     gives_up_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
-    assignment_id: Mapped[str | None] = mapped_column(Id)
+    assignment_id: Mapped[str | None] = mapped_column(Id, index=True)
     estimated_ahead: Mapped[int | None]  # how many were served before it when this was estimated:
     likely_at: Mapped[datetime | None]
     late_at: Mapped[datetime | None]
@@ -86,6 +86,12 @@ def find_open(session: Session, holder: Holder) -> Ticket | None:
 def lock(session: Session, ticket_id: int) -> Ticket | None:
     """The ticket as it is now, held alone until the transaction ends."""
     return session.get(Ticket, ticket_id, with_for_update=True, populate_existing=True)
+
+
+def waited_for(session: Session, assignment_id: str) -> timedelta | None:
+    """How long its holder had waited for this assignment; None for one that nobody waited for."""
+    ticket = session.scalars(select(Ticket).where(Ticket.assignment_id == assignment_id)).first()
+    return None if ticket is None or ticket.ended_at is None else ticket.ended_at - ticket.joined_at
 
 
 def lock_open(session: Session, holder: Holder) -> Ticket | None:

@@ -27,6 +27,7 @@ from operations.pools import create_pool
 from storage import environments, pools, repositories
 from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.audit import Actor
+from storage.configurations import Configuration
 from storage.database import Database
 from storage.deliveries import Delivery
 from storage.environments import Environment
@@ -141,6 +142,17 @@ class World:
         if filled:
             self.replenish(pool)
         return pool
+
+    def configure(self, text: str, *, repo: str = REPO) -> None:
+        """This is the repository's policy."""
+        with self.database.transaction() as session:
+            repository = repositories.register(session, repo, now=self.clock())
+            session.merge(
+                Configuration(
+                    repository_id=repository.id, source="repository", sha="f" * 40, problems=[], text=text,
+                    text_sha="f" * 40, read_at=self.clock(),
+                )
+            )  # fmt: skip
 
     def replenish(self, pool: Pool) -> None:
         with self.database.transaction() as session:

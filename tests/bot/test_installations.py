@@ -307,4 +307,4 @@ def test_a_token_that_secret_key_no_longer_opens_is_had_anew(world: World) -> No
     world.github.push(REPO, first)
     world.work()
     assert world.failures() == []
-    assert world.github.pull_request(REPO, first).head_sha[:7] in world.says(first)
+    assert world.github.check_runs(REPO, world.github.pull_request(REPO, first).head_sha) != []

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete
 
 from bot.comments import LONGEST, answer, unmentioned
 from demo.github_state import Comment
 from demo.github_wire import LoggedRequest
+from storage.surfaces import Surface
 from storage.threads import Thread
 from tests.world import REPO, World
+
+
+@pytest.fixture(autouse=True)
+def alone(world: World) -> None:
+    """Check run and deployment, which say which commit it is, are tested elsewhere (tests/bot/test_surfaces.py)."""
+    world.configure("surfaces: {check_run: false, deployments: false}")
 
 
 def sticky(world: World, number: int) -> Comment:
@@ -20,7 +28,7 @@ def forget(world: World, number: int) -> None:
     """Our rows are lost, or from a backup that is older than the comment."""
     with world.database.transaction() as session:
         for thread in session.query(Thread).filter_by(number=number):
-            thread.comment_id = thread.comment_digest = None
+            session.execute(delete(Surface).where(Surface.thread_id == thread.id))
 
 
 def test_a_quiet_life_costs_three_writes(world: World) -> None:

@@ -154,7 +154,7 @@ def test_nothing_is_written_or_repaired_where_nothing_was_missed(world: World) -
     world.github.comment(REPO, numbers[0], "bob", "Looks good")
     world.github.label(REPO, numbers[0], "bug")
     world.comments(numbers[0], "wendy", "/unassign")
-    world.work()
+    world.later(minutes=1)
     requests, decisions = len(world.github.requests), len(world.rows(Decision))
     for _ in range(3):
         sweep(world)
@@ -228,12 +228,12 @@ def test_refresh_compares_one_now_and_shows_it_anew(world: World) -> None:
     world.pool()
     number = world.opens()
     [shown] = [c for c in world.written(number) if c.body == world.says(number)]
-    world.github.edit_comment(shown, "spoilt", by="mona")
     unheard(world)
+    world.github.edit_comment(shown, "spoilt", by="mona")
     world.github.push(REPO, number)
     heard(world)
     world.comments(number, "trish", "/env refresh")
-    assert world.github.pull_request(REPO, number).head_sha[:7] in world.says(number)
+    assert world.github.check_runs(REPO, world.github.pull_request(REPO, number).head_sha) != []
     assert repairs(world) == [["synchronize"]]
 
 

@@ -1,0 +1,190 @@
+"""What people do with what we show: they tick a box, press a button, ask for a check again, change our comment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from bot import boxes, comments, serving
+from bot.answering import fresh_news, run_one
+from bot.asked import Asked, Refused
+from bot.commands import Command
+from bot.configuration import in_force
+from bot.events import CheckRunEvent, CheckSuiteEvent, IssueCommentEvent, PullRequestFacts, RepositoryFacts
+from bot.gates import Case
+from bot.github_errors import NotFound
+from bot.levels import Level
+from bot.look import Effect, Look, known_repository, news_of_pull_request, nothing
+from bot.surfaces import CHECK_NAME, EXTEND, RELEASE, RETRY
+from operations import notify
+from operations.errors import OperationError
+from operations.reconcile import refresh_soon
+from operations.threads import News, take_news
+from storage import notices, surfaces, threads
+from storage.assignments import HolderType
+from storage.audit import Actor
+from storage.notices import NoticeKind
+from storage.surfaces import Kind
+from storage.threads import Thread
+
+# What the buttons stand for; RETRY is no command: it asks the gates again, as an event would.
+BUTTONS: Mapping[str, Command] = {EXTEND.identifier: Command(1, "extend"), RELEASE.identifier: Command(1, "unassign")}
+PEOPLE = "User"
+
+log = structlog.get_logger(__name__)
+
+
+def comment_edited(look: Look, event: IssueCommentEvent) -> Effect:
+    """A tick in our status comment is the command it stands for, for who may give that (bot-behaviour 4.3, rule 8).
+
+    The comment is written anew, so that the box is empty again; so is whatever else somebody changed in it.
+    """
+    ours = _own_thread(look, event)
+    if ours is None or event.sender.type != PEOPLE:
+        return nothing
+    key = boxes.ticked(event.body_before or "", event.comment.body)
+    command = None if key is None else boxes.command(key)
+    if command is None:
+        return _written_anew(ours)
+    github = look.installation(event.installation_id)
+    level = look.permissions.of(github, event.repository.full_name, event.sender.login)
+    news = fresh_news(look, github, event.issue, event.repository, event.installation_id)
+    judged = news.number if news.type == HolderType.PR else None
+    surroundings = look.surroundings(event.installation_id, event.repository, judged)
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        surroundings.keep(session, repository)
+        thread = take_news(session, repository, news, now=now)
+        case = Case(repository, thread, in_force(session, repository.id), now, surroundings.files)
+        if case.policy.surfaces.checkboxes:
+            said_at = event.comment.updated_at
+            _run(session, _asked(look, case, event.sender.login, level, said_at), command)
+        surfaces.write_anew(session, thread.id, Kind.COMMENT)
+        notify.refresh(session, thread, now=now)
+
+    return effect
+
+
+def comment_deleted(look: Look, event: IssueCommentEvent) -> Effect:
+    """Our status comment comes back at the next change; that it was taken away is no change."""
+    ours = _own_thread(look, event)
+    if ours is None:
+        return nothing
+
+    def effect(session: Session, now: datetime) -> None:
+        surfaces.comment_lost(session, ours.id)
+
+    return effect
+
+
+def button_pressed(look: Look, event: CheckRunEvent) -> Effect:
+    """A button of our check run is its command, for who may give that; Retry asks the gates again."""
+    number = _number(event.check_run.external_id)
+    if event.check_run.name != CHECK_NAME or event.sender.type != PEOPLE or number is None:
+        return nothing
+    facts = _present(look, event.installation_id, event.repository, number)
+    if facts is None:
+        return nothing
+    github, repo, login = look.installation(event.installation_id), event.repository.full_name, event.sender.login
+    level = look.permissions.of(github, repo, login)
+    surroundings = look.surroundings(event.installation_id, event.repository, number)
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        surroundings.keep(session, repository)
+        thread = take_news(session, repository, news_of_pull_request(facts), now=now)
+        case = Case(repository, thread, in_force(session, repository.id), now, surroundings.files)
+        asked = _asked(look, case, login, level, now)
+        command = BUTTONS.get(event.identifier or "")
+        if command is not None:
+            _run(session, asked, command)
+        elif event.identifier == RETRY.identifier:
+            _retry(session, asked, facts)
+        notify.refresh(session, thread, now=now)
+
+    return effect
+
+
+def check_asked_again(look: Look, event: CheckRunEvent) -> Effect:
+    """The pull request is compared with GitHub, and all it shows written anew: GitHub forgot how the check ended."""
+    return _refreshed(event.repository, event.installation_id, event.check_run.head_sha)
+
+
+def checks_asked_again(look: Look, event: CheckSuiteEvent) -> Effect:
+    """As for our check run: it is one of those of the commit."""
+    return _refreshed(event.repository, event.installation_id, event.head_sha)
+
+
+def _refreshed(where: RepositoryFacts, installation_id: int, sha: str) -> Effect:
+    """GitHub names no pull requests of forks here, so that all are found by their head."""
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, where, installation_id, now=now)
+        for thread in threads.with_head(session, repository.id, sha):
+            refresh_soon(session, thread, now=now)
+
+    return effect
+
+
+def _present(look: Look, installation_id: int, where: RepositoryFacts, number: int) -> PullRequestFacts | None:
+    try:
+        return look.installation(installation_id).pull_request(where.full_name, number)
+    except NotFound:
+        return None
+
+
+def _own_thread(look: Look, event: IssueCommentEvent) -> Thread | None:
+    """The thread whose status comment this is; None for everybody else's comments, which are nobody's business."""
+    if not event.comment.author.is_bot:
+        return None
+    with look.context.database.reading() as session:
+        return surfaces.thread_of_comment(session, event.comment.id)
+
+
+def _written_anew(ours: Thread) -> Effect:
+    def effect(session: Session, now: datetime) -> None:
+        surfaces.write_anew(session, ours.id, Kind.COMMENT)
+        notify.refresh(session, ours, now=now)
+
+    return effect
+
+
+def _asked(look: Look, case: Case, login: str, level: Level, said_at: datetime) -> Asked:
+    actor = Actor(login, role="user", request=look.trigger)
+    targets: dict[str, News | None] = {}
+    return Asked(look, case, login, level, actor, targets, said_at)
+
+
+def _run(session: Session, asked: Asked, command: Command) -> None:
+    """It is done, or who asked for it is told why not: there is no comment of theirs to react to."""
+    try:
+        with session.begin_nested():
+            run_one(session, asked, command)
+    except (Refused, OperationError) as refused:
+        log.info("refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
+        why = comments.refusal(refused) if isinstance(refused, OperationError) else str(refused)
+        _tell(session, asked, why)
+
+
+def _retry(session: Session, asked: Asked, facts: PullRequestFacts) -> None:
+    spec = asked.policy.commands.specs["refresh"]
+    if asked.level < spec.level:
+        _tell(session, asked, comments.not_permitted(spec, asked.level))
+        return
+    told = serving.Told(serving.RETRY, files=asked.case.files)
+    serving.serve_pull_request(session, asked.look, asked.repository, facts, told, now=asked.now)
+
+
+def _tell(session: Session, asked: Asked, why: str) -> None:
+    notices.tell(session, asked.thread.id, NoticeKind.REFUSED, asked.look.trigger, told=asked.login, sentence=why,
+                 now=asked.now)  # fmt: skip
+
+
+def _number(external_id: str | None) -> int | None:
+    """The pull request that a check run of ours says it is of."""
+    kind, _, number = (external_id or "").partition("-")
+    return int(number) if kind == "pr" and number.isdecimal() and len(number) <= threads.MOST_DIGITS else None

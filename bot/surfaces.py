@@ -1,0 +1,203 @@
+"""What a pull request or issue shows, all from the same rows: status comment, check run, deployment, label.
+
+One fact is told in one place where that saves a write: which commit it is by the check run and the deployment, which
+hang on it; times and the position in the queue by the comment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from bot import boxes, comments
+from bot.policy import Labels, Policy, Surfaces
+from bot.state import State, state_of
+from operations.status import Status
+from storage.assignments import HolderType
+from storage.threads import Thread
+
+CHECK_NAME = "Greenroom"
+SETTLED = timedelta(seconds=30)  # shorter waits are not shown by check run and deployment (bot-behaviour 5.5)
+
+
+@dataclass(frozen=True)
+class Button:
+    """GitHub takes 20 characters of label and identifier, 40 of description."""
+
+    identifier: str
+    label: str
+    description: str
+
+
+EXTEND = Button("extend", "Extend", "Keep the environment for longer")
+RELEASE = Button("release", "Release", "Give the environment back")
+LEAVE = Button("release", "Leave the queue", "Do not wait any longer")
+RETRY = Button("retry", "Retry", "Look again whether it can have one")
+
+# Of each state: the check run's status and conclusion, the deployment's state, the buttons (bot-behaviour 5.2, 5.3).
+CHECKS: dict[State, tuple[str, str | None, str | None, tuple[Button, ...]]] = {
+    State.READY: ("completed", "success", "success", (EXTEND, RELEASE)),
+    State.PREPARING: ("in_progress", None, "in_progress", (LEAVE,)),
+    State.WAITING: ("queued", None, "queued", (LEAVE,)),
+    State.PAUSED: ("completed", "neutral", "queued", (LEAVE,)),
+    State.LOST: ("completed", "neutral", "failure", (RETRY,)),
+    State.ENDED: ("completed", "neutral", None, (RETRY,)),
+    State.MISSING: ("completed", "neutral", None, (RETRY,)),
+    State.NOTHING: ("completed", "neutral", None, (RETRY,)),
+    State.CLOSED: ("completed", "neutral", None, ()),
+}
+
+
+@dataclass(frozen=True)
+class CheckRun:
+    sha: str
+    external_id: str
+    state: State
+    title: str
+    summary: str
+    text: str | None
+
+    @property
+    def status(self) -> str:
+        return CHECKS[self.state][0]
+
+    @property
+    def is_quiet(self) -> bool:
+        """It tells nothing that a pull request of which nothing was told should show."""
+        return self.state in (State.NOTHING, State.CLOSED)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """As GitHub takes it, of a new one and of one that is there: https://docs.github.com/rest/checks/runs."""
+        status, conclusion, _, buttons = CHECKS[self.state]
+        output = {"title": self.title, "summary": self.summary} | ({"text": self.text} if self.text else {})
+        ended = {"conclusion": conclusion} if conclusion else {}
+        shown = [
+            {"label": button.label, "description": button.description, "identifier": button.identifier}
+            for button in buttons
+        ]
+        return {"name": CHECK_NAME, "status": status, **ended, "output": output, "actions": shown}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    sha: str
+    task: str
+    environment: str
+    state: str
+    description: str
+    url: str | None
+
+
+@dataclass(frozen=True)
+class View:
+    """None: it is not shown, or what is shown stays as it is."""
+
+    state: State
+    comment: str | None
+    check_run: CheckRun | None
+    deployment: Deployment | None
+    labels: frozenset[str] | None
+    is_settling: bool
+    """It waits, and not for so long yet that check run, deployment and labels say so."""
+    changes_at: datetime | None
+    """When time alone changes it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it is shown: how the repository is called, and where people reach Greenroom."""
+
+    repository: str
+    public_url: str
+
+    def door(self, environment: str) -> str:
+        """The page that leads into the environment who may: never a frontdoor, never a secret (rule 11)."""
+        params = quote(f"targetOrg:{environment},repository:{self.repository}", safe=":,/")
+        return f"{self.public_url}/sfp/api/auth/continue?action=frontdoorUrl&params={params}"
+
+
+def view(thread: Thread, status: Status, policy: Policy, place: Place, *, was_told: bool, now: datetime) -> View:
+    """What the thread shows in its present state. `was_told`: it has a status comment already."""
+    state, shown = state_of(thread, status), policy.surfaces
+    body = comments.status_body(thread, status, policy, place.door, was_told=was_told)
+    body = None if body is None else comments.as_called_here(body, policy.commands)
+    has_comment = shown.sticky and not thread.locked
+    settles_at = _settles_at(state, status)
+    is_settling = settles_at is not None and now < settles_at
+    sha = None if is_settling or thread.type != HolderType.PR else thread.head_sha
+    labels, labels_change_at = (None, None) if is_settling else _labels(state, status, policy, now)
+    return View(
+        state=state,
+        comment=_comment(thread, status, body, shown) if has_comment else None,
+        check_run=_check_run(thread, sha, state, status, None if has_comment else body)
+        if sha is not None and shown.check_run
+        else None,
+        deployment=_deployment(thread, sha, state, status, shown.environment_name, place)
+        if sha is not None and shown.deployments
+        else None,
+        labels=labels,
+        is_settling=is_settling,
+        changes_at=settles_at if is_settling else labels_change_at,
+    )
+
+
+def _comment(thread: Thread, status: Status, body: str | None, shown: Surfaces) -> str | None:
+    offered = boxes.offered(thread, status) if shown.checkboxes else []
+    names_commit = not (shown.check_run or shown.deployments)
+    return comments.status_comment(thread, body, offered, names_commit=names_commit)
+
+
+def _settles_at(state: State, status: Status) -> datetime | None:
+    """When a wait is long enough to be shown on the commit."""
+    if state not in (State.WAITING, State.PREPARING):
+        return None
+    return min(awaited.ticket.joined_at for awaited in status.awaited) + SETTLED
+
+
+def _check_run(thread: Thread, sha: str, state: State, status: Status, text: str | None) -> CheckRun:
+    title, summary = comments.check_run(state, thread, status)
+    return CheckRun(sha, str(thread.holder), state, title, summary, text)
+
+
+def superseded(thread: Thread, sha: str) -> CheckRun:
+    """The check run of a commit that is not the head any more: it must not look as if it went on."""
+    title, summary = comments.superseded()
+    return CheckRun(sha, str(thread.holder), State.CLOSED, title, summary, None)
+
+
+def _deployment(
+    thread: Thread, sha: str, state: State, status: Status, environment: str, place: Place
+) -> Deployment | None:
+    deployed = CHECKS[state][2]
+    if deployed is None:
+        return None
+    title, _ = comments.check_run(state, thread, status)
+    url = place.door(status.held[0].environment.name) if status.held else None
+    description = title[: comments.LONGEST_DESCRIPTION]
+    return Deployment(sha, f"greenroom:{thread.holder}", environment, deployed, description, url)
+
+
+def output_labels(labels: Labels) -> frozenset[str]:
+    """The labels by which we show the state; none where that is off."""
+    return frozenset((labels.active, labels.queued, labels.expiring)) if labels.outputs else frozenset()
+
+
+def _labels(
+    state: State, status: Status, policy: Policy, now: datetime
+) -> tuple[frozenset[str] | None, datetime | None]:
+    """The output labels, None where they are off, and when time alone changes them."""
+    names = policy.labels
+    if not names.outputs:
+        return None, None
+    if state in (State.WAITING, State.PREPARING, State.PAUSED):
+        return frozenset((names.queued,)), None
+    if state is not State.READY:
+        return frozenset(), None
+    ends = [held.assignment.expires_at for held in status.held if held.assignment.expires_at is not None]
+    expiring_at = min(ends) - max(policy.expiry.warn) if ends and policy.expiry.warn else None
+    if expiring_at is None or now < expiring_at:
+        return frozenset((names.active,)), expiring_at
+    return frozenset((names.expiring,)), None
