@@ -9,6 +9,7 @@ from storage.deliveries import Delivery, DeliveryState
 from storage.environments import Environment, EnvironmentState
 from storage.installations import Installation
 from storage.pools import Pool
+from storage.rates import Rate
 from storage.repositories import Repository, of_installation
 from storage.submissions import Submission
 from storage.tables import metadata
@@ -45,6 +46,7 @@ def erase(session: Session, repository: Repository) -> None:
     session.flush()
     if repository.installation_id is not None and not of_installation(session, repository.installation_id):
         session.execute(delete(Delivery).where(Delivery.serial_key == f"installation:{repository.installation_id}"))
+        session.execute(delete(Rate).where(Rate.installation_id == repository.installation_id))
         session.execute(delete(Installation).where(Installation.id == repository.installation_id))
 
 
@@ -82,6 +84,7 @@ def _serial_keys(session: Session, repository: Repository) -> list[str]:
         *(f"environment:{id}" for id in environments),
         *(f"{kind}:{id}" for kind in ("serve", "replenish") for id in pools),
         *(f"submission:{id}" for id in session.scalars(_submissions(repository))),
+        f"configure:{repository.id}",
     ]
 
 

@@ -12,7 +12,7 @@ def upgrade() -> None:
         "measurements",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("labels", sa.String(), nullable=False),
-        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("name", "labels", name="pk_measurements"),
     )
     op.create_table(
