@@ -329,7 +329,7 @@ def test_help_is_what_can_be_done_here(world: World) -> None:
     shown = answer(world, number, "rita", "/env help")
     assert shown.startswith("@rita\n\n| Command | Who may | Effect |")
     assert "`/env extend [duration] [reason]`" in shown
-    assert "`/env pin" not in shown, "what is not there yet is not offered"
+    assert "`/env unpin" not in shown, "what is not there yet is not offered"
     assert "Greenroom 0" in answer(world, number, "rita", "/env version")
 
 
