@@ -254,15 +254,19 @@ def _label(place: Place, thread: Thread, ours: frozenset[str], wanted: frozenset
     try:
         if wanted - present:
             place.github.add_labels(place.repo, place.number, sorted(wanted - present))
+            _record_labels(place, thread, ours, present | wanted)
         for label in sorted(present - wanted):
             place.github.remove_label(place.repo, place.number, label)
+            _record_labels(place, thread, frozenset([label]), frozenset())
     except REFUSED as error:
         log.warning("not labelled", thread=str(place), reason=str(error))
-        return
-    if present != wanted:
-        with place.shop.step(place.task) as session:
-            row = session.get_one(Thread, thread.id)
-            row.labels = [label for label in row.labels if label not in ours] + sorted(wanted)
+
+
+def _record_labels(place: Place, thread: Thread, ours: frozenset[str], present: frozenset[str]) -> None:
+    """After each write: where the next one has to wait for its turn, this one is not made again."""
+    with place.shop.step(place.task) as session:
+        row = session.get_one(Thread, thread.id)
+        row.labels = [label for label in row.labels if label not in ours] + sorted(present)
 
 
 def _digest(content: Mapping[str, Any]) -> str:
