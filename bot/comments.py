@@ -429,6 +429,10 @@ def lock_forced(name: str, lock: Lock) -> str:
     return f"The lock of {code(name)} by {_owner(lock)} is ended."
 
 
+def your_lock_forced(name: str, by: str) -> str:
+    return f"Your lock of {code(name)} was ended by {code(by)}."
+
+
 def not_locked(name: str) -> str:
     return f"{code(name)} is not locked."
 

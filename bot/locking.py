@@ -11,6 +11,7 @@ from bot import comments, serving
 from bot.asked import Asked, Refused
 from bot.commands import Command
 from bot.levels import Level
+from operations import notify
 from operations.errors import LockAlreadyHeld
 from operations.find_lock import find_lock
 from operations.lock import Wanted
@@ -18,10 +19,12 @@ from operations.lock import lock as lock_resource
 from operations.lock_line import Line, line_of
 from operations.locked import lock_of
 from operations.unlock import unlock as unlock_ticket
-from storage import dedicated
+from storage import dedicated, notices, threads
+from storage.assignments import Holder
 from storage.decisions import Reason
 from storage.environments import Environment
 from storage.locks import Lock, LockStatus, Resource
+from storage.notices import NoticeKind
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,22 @@ def unlock(session: Session, asked: Asked, command: Command) -> str | None:
     seen = find_lock(session, place.resource, ticket.ticket, now=asked.now)
     unlock_ticket(session, seen, asked.actor, now=asked.now, is_forced=not is_mine)
     _decide(session, asked, "unlock", f"{place.name} unlocked by {asked.login}")
-    return None if is_mine else comments.lock_forced(place.name, ticket)
+    if is_mine:
+        return None
+    _tell_owner(session, asked, place, ticket)
+    return comments.lock_forced(place.name, ticket)
+
+
+def _tell_owner(session: Session, asked: Asked, place: Place, ended: Lock) -> None:
+    """Who set it is told where that was (bot-behaviour 4.3, rule 19); a pipeline hears of it by its webhooks."""
+    if ended.holder_type is None or ended.holder_id is None:
+        return
+    thread = threads.of_holder(session, Holder(ended.repository_id, ended.holder_type, ended.holder_id))
+    if thread is not None:
+        sentence = comments.your_lock_forced(place.name, asked.login)
+        notices.tell(session, thread.id, NoticeKind.UNLOCKED, ended.ticket, told=ended.requested_by,
+                     sentence=sentence, now=asked.now)  # fmt: skip
+        notify.refresh(session, thread, now=asked.now)
 
 
 def _place(session: Session, asked: Asked, name: str | None) -> Place:

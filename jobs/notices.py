@@ -18,7 +18,7 @@ from storage.notices import Notice, NoticeKind
 from storage.threads import Thread
 
 NEWS = timedelta(hours=1)  # what happened longer ago is nothing that anybody must be told of
-ANSWERED = timedelta(days=1)  # a refusal is of interest for so long
+ANSWERED = timedelta(days=1)  # a refusal, or that a lock is gone, is of interest for so long
 GONE = (Forbidden, NotFound, Invalid)
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ def _is_outdated(thread: Thread, status: Status, notice: Notice, now: datetime) 
             return notice.key not in [held.assignment.id for held in status.held]
         case NoticeKind.EXPIRED:
             return not thread.is_open or bool(status.held or status.awaited)
-        case NoticeKind.REFUSED:
+        case NoticeKind.REFUSED | NoticeKind.UNLOCKED:
             return not thread.is_open or notice.created_at + ANSWERED <= now
 
 

@@ -15,6 +15,7 @@ from storage.database import Base, Id, new_id
 class NoticeKind(StrEnum):
     READY = "ready"  # after a wait; about an assignment
     EXPIRED = "expired"  # about an assignment
+    UNLOCKED = "unlocked"  # by somebody else; about a lock's ticket
     REFUSED = "refused"  # what somebody asked for without words; about the delivery that told us
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from werkzeug.test import Client
 
 from bot.context import Context
+from bot.policy import PATH as POLICY
 from bot.settings import Settings
 from bot.webhooks import PATH, WebhookDoor
 from demo.github import SimulatedGitHub
@@ -27,7 +28,6 @@ from operations.pools import create_pool
 from storage import environments, pools, repositories
 from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.audit import Actor
-from storage.configurations import Configuration
 from storage.database import Database
 from storage.deliveries import Delivery
 from storage.environments import Environment
@@ -143,16 +143,10 @@ class World:
             self.replenish(pool)
         return pool
 
-    def configure(self, text: str, *, repo: str = REPO) -> None:
-        """This is the repository's policy."""
-        with self.database.transaction() as session:
-            repository = repositories.register(session, repo, now=self.clock())
-            session.merge(
-                Configuration(
-                    repository_id=repository.id, source="repository", sha="f" * 40, problems=[], text=text,
-                    text_sha="f" * 40, read_at=self.clock(),
-                )
-            )  # fmt: skip
+    def configure(self, text: str) -> None:
+        """This is the repository's policy, on its default branch."""
+        self.github.push_to_default_branch(REPO, {POLICY: text})
+        self.work()
 
     def replenish(self, pool: Pool) -> None:
         with self.database.transaction() as session:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bot.policy import PATH
 from storage.decisions import Decision
 from storage.pools import Pool
 from tests.world import REPO, World
@@ -21,8 +20,7 @@ def world(sqlite_world: World) -> World:
 
 def configured(world: World, text: str, **pool: Any) -> Pool:
     """The repository has this policy on its default branch, and a pool."""
-    world.github.push_to_default_branch(REPO, {PATH: text})
-    world.work()
+    world.configure(text)
     return world.pool(**pool)
 
 

@@ -104,6 +104,18 @@ def test_who_has_set_it_may_unlock_and_others_need_force_and_maintain(world: Wor
     assert "is not locked" in answer(world, number, "wendy", "/unlock")
 
 
+def test_whose_lock_was_ended_by_force_is_told_where_it_was_set(world: World) -> None:
+    staging(world)
+    world.pool(min_available=2)
+    locked, other = world.opens("alice"), world.opens("bob")
+    world.comments(locked, "wendy", "/lock env=staging load test")
+    assert "is ended" in answer(world, other, "mona", "/unlock env=staging --force")
+    told = [comment.body for comment in world.written(locked) if "Your lock of" in comment.body]
+    assert len(told) == 1
+    assert "@wendy" in told[0]
+    assert "`staging` was ended by `mona`" in told[0]
+
+
 def test_a_lock_has_a_reason_and_a_bound(world: World) -> None:
     world.pool()
     number = world.opens()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.policy import PATH
+from bot.policy_checks import NAME
 from storage.configurations import Configuration
 from storage.repositories import Repository
 from tests.world import REPO, World
@@ -23,7 +24,9 @@ def in_force(world: World, repo: str = REPO) -> Configuration:
 
 
 def checks(world: World, sha: str, repo: str = REPO) -> list[dict[str, object]]:
-    return [run.shown for run in world.github.check_runs(repo, sha)]
+    """What is said of the file."""
+    shown = [run.shown for run in world.github.check_runs(repo, sha)]
+    return [check for check in shown if check["name"] == NAME]
 
 
 def test_it_is_read_when_the_app_is_installed(world: World) -> None:

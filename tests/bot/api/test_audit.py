@@ -215,8 +215,12 @@ WITHOUT_ONE = {"POST /review/pools/assign/match", "POST /pools/cleanup-zombies"}
 # These write a row for each ticket that is asked for, gets its lock or ends, also of others: test_locks.py has them.
 OF_LOCKS = re.compile("/(locks?|wait|unlock)(/|$)")
 
-# These work in steps, each a transaction of its own with a call to the provider between them.
-IN_STEPS = {"DELETE /pools/{poolTag}/instances/{sandboxName}", "POST /pools/{poolTag}/replenish"}
+# These work in steps, each a transaction of its own: calls to the provider, and the run that others see, lie between.
+IN_STEPS = {
+    "DELETE /pools/{poolTag}/instances/{sandboxName}",
+    "POST /pools/{poolTag}/provision",
+    "POST /pools/{poolTag}/replenish",
+}
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def test_the_token_opens_the_repository_and_no_other(api: Api) -> None:
         "expiresAt": (api.world.clock() + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "type": "installation",
         "provider": "github",
-        "scope": "pull_requests:write",
+        "scope": "contents:read,pull_requests:write",
     }
     assert on_github(api, token, f"/repos/{REPO}/pulls") == 200
     assert on_github(api, token, "/repos/acme/other/pulls") == 404
@@ -56,7 +56,7 @@ def test_every_token_is_audited_and_the_token_is_not_in_it(api: Api) -> None:
 
     [row] = api.audit("credentials.revealed")
     assert (row.actor, row.details["repository"], row.details["scope"]) == (
-        "the application", REPO, "pull_requests:write",
+        "the application", REPO, "contents:read,pull_requests:write",
     )  # fmt: skip
     assert token not in str(vars(row))
 
