@@ -122,9 +122,9 @@ class Play:
 
     def _push(self, pull: PullRequest) -> None:
         self._screen.step(2, STEPS, "its author pushes, and keeps the environment")
-        head = self._github.push(REPO, pull.number).head_sha[:7]
-        self._see(f"The status comment shows the new head {head}", lambda: head in self._status(pull))
-        self._show(pull, "alice", f"pushed {head}")
+        head = self._github.push(REPO, pull.number).head_sha
+        self._see(f"The check run of {head[:7]} has passed", lambda: self._has_passed(head))
+        self._show(pull, "alice", f"pushed {head[:7]}")
 
     def _extend(self, pull: PullRequest) -> None:
         self._screen.step(3, STEPS, "a reviewer keeps it for a day longer")
@@ -186,6 +186,9 @@ class Play:
         """What the status comment says; empty while there is none."""
         ours = [comment.body for comment in list(pull.comments) if comment.author is self._bot]
         return next((body for body in ours if body.startswith("<!-- greenroom:status")), "")
+
+    def _has_passed(self, sha: str) -> bool:
+        return [run.shown["conclusion"] for run in list(self._github.check_runs(REPO, sha))] == ["success"]
 
     def _reply_to(self, pull: PullRequest, login: str) -> str:
         ours = [comment.body for comment in list(pull.comments) if comment.author is self._bot]

@@ -20,9 +20,11 @@ from storage.users import User
 from tests.world import REPO, World
 
 HANDLED = {
-    "pull_request": "opened reopened ready_for_review synchronize converted_to_draft labeled edited closed",
+    "pull_request": "opened reopened ready_for_review synchronize converted_to_draft labeled unlabeled edited closed",
     "issues": "labeled unlabeled closed reopened transferred deleted",
-    "issue_comment": "created",
+    "issue_comment": "created edited deleted",
+    "check_run": "requested_action rerequested",
+    "check_suite": "rerequested",
     "pull_request_review": "submitted",
     "installation": "created deleted suspend unsuspend new_permissions_accepted",
     "installation_repositories": "added removed",
@@ -38,7 +40,6 @@ IGNORED = {
     "pull_request": "assigned unassigned review_requested review_request_removed locked unlocked milestoned "
     "demilestoned auto_merge_enabled auto_merge_disabled enqueued dequeued",
     "issues": "opened edited assigned pinned",
-    "issue_comment": "deleted",
     "pull_request_review": "edited dismissed",
     "pull_request_review_comment": "created",
     "check_run": "created completed",

@@ -46,10 +46,9 @@ def test_in_manual_mode_it_is_told_once_how_to_ask(world: World) -> None:
     assert (decision.reason, decision.rule, decision.trigger[:9]) == ("mode_manual", "mode: manual", "delivery:")
     assert decision.config_sha is not None
 
-    writes = len(world.github.writes)
     world.github.push(REPO, number)
     world.work()
-    assert len(world.github.writes) == writes
+    assert len(world.written(number)) == 1
 
 
 def test_in_manual_mode_a_command_or_the_label_asks(world: World) -> None:

@@ -101,6 +101,7 @@ def test_everything_is_said_in_the_end_a_write_a_second(paced: World) -> None:
 
 
 def test_with_nothing_left_of_the_hour_nobody_asks_until_the_next(world: World) -> None:
+    world.configure("surfaces: {check_run: false, deployments: false}")
     world.pool()
     number = world.opens()
     world.github.spend(world.installation.id, "core", world.github.left(world.installation.id, "core") - 1)
@@ -145,6 +146,7 @@ def test_sweeps_use_a_fifth_of_it_at_most(world: World) -> None:
 
 
 def test_without_a_time_the_pauses_grow(world: World) -> None:
+    world.configure("surfaces: {check_run: false, deployments: false}")
     world.pool()
     number = world.opens()
     world.github.fail("GET", "/pulls/", 403, times=3, body='{"message": "You have exceeded a secondary rate limit"}')
