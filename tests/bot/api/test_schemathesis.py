@@ -22,7 +22,7 @@ from schemathesis.checks import load_all_checks
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from bot.api.environment_examples import NEW as NEW_ENVIRONMENT
 from bot.api.environment_examples import UNLOCKED
@@ -31,7 +31,9 @@ from bot.api.openapi import BODIES, document
 from bot.api.operations import OPERATIONS
 from bot.api.router import PREFIX, Operation
 from bot.context import Context
+from storage.artifacts import InstalledArtifacts
 from storage.dedicated import DedicatedEnvironment
+from storage.releases import Release
 from tests.bot.api.client import Api
 from tests.provider import Clock
 from tests.world import World
@@ -117,6 +119,9 @@ class Visitors:
         """The dedicated one of the examples, with its id."""
         if self._api.owner.get(f"/environments/{UNLOCKED['id']}").status == 200:
             return
+        with self._api.database.transaction() as session:
+            for table in (Release, InstalledArtifacts, DedicatedEnvironment):
+                session.execute(delete(table))
         self._api.owner.post("/environments", NEW_ENVIRONMENT)
         with self._api.database.transaction() as session:
             session.execute(update(DedicatedEnvironment).values(id=UNLOCKED["id"]))
