@@ -61,9 +61,13 @@ def _change(world: World, pull: PullRequest, what: str) -> None:
 
 
 def state(world: World, pool: Pool) -> dict[str, object]:
-    """What people can tell apart: who holds and waits, what is shown, what is left."""
-    threads = {row.number: (row.state, row.draft) for row in world.rows(Thread)}
-    holding = {number for number in threads if world.held_by(number)}
+    """What people can tell apart: what is open, who holds and waits, what is shown there, what is left.
+
+    What was opened and closed again while nobody listened had nothing, and need never be known.
+    """
+    rows = world.rows(Thread)
+    threads = {row.number: row.draft for row in rows if row.is_open}
+    holding = {row.number for row in rows if world.held_by(row.number)}
     waiting = {ticket.holder_id: ticket.state for ticket in world.rows(Ticket) if ticket.ended_at is None}
     shown = {number: world.says(number).split("\n")[2:3] != [] for number in threads}
     with world.session() as session:
