@@ -136,6 +136,8 @@ class Storm:
                     extend(session, held, 1, SWEEP, now=now)
 
     def check(self) -> None:
+        for who in self.closed:  # on GitHub too, or they would be found open there and served
+            self.world.github.close(REPO, int(who.id))
         for seconds in (0, 13, 61, 1):  # what was lost over a deadlock is taken over, and the last windows end
             self.world.later(seconds=seconds)
         history.check(self.world.database)
