@@ -20,10 +20,10 @@ from gunicorn.app.base import BaseApplication
 
 from bot import lending, logs, setup
 from bot.context import Context
-from bot.parking_door import ParkingDoor
-from bot.parking_worker import ParkingWorker
-from bot.policy_file import InvalidPolicy, parse, policy_text
-from bot.policy_schema import schema_text
+from bot.parking.door import ParkingDoor
+from bot.parking.worker import ParkingWorker
+from bot.policy.file import InvalidPolicy, parse, policy_text
+from bot.policy.schema import schema_text
 from bot.settings import BadSettings, Settings
 from bot.version import VERSION
 from bot.web import create_app

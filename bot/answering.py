@@ -14,12 +14,12 @@ from bot import comments
 from bot.actions import ACTIONS, NUMBERED
 from bot.asked import Asked, Refused
 from bot.commands import COMMANDS, Command, Parsed, parse
-from bot.configuration import in_force
 from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
 from bot.gates import Case
-from bot.github_errors import GitHubError, NotFound
+from bot.github.errors import GitHubError, NotFound
 from bot.look import Effect, Look, known_repository, news_of_issue, news_of_pull_request, nothing
-from bot.policy import Commands
+from bot.policy.configuration import in_force
+from bot.policy.keys import Commands
 from bot.serving import refuse
 from operations.errors import OperationError
 from operations.threads import News, take_news
@@ -30,7 +30,7 @@ from storage.audit import Actor
 from storage.queue import QueueName
 
 if TYPE_CHECKING:
-    from bot.github import Installation
+    from bot.github.calls import Installation
 
 ENABLED = {verb: spec for verb, spec in COMMANDS.items() if verb in ACTIONS}
 

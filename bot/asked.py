@@ -9,7 +9,7 @@ from datetime import datetime
 from bot.gates import Case, Closed
 from bot.levels import Level
 from bot.look import Look
-from bot.policy import Policy
+from bot.policy.keys import Policy
 from operations.threads import News
 from storage.assignments import Holder
 from storage.audit import Actor

@@ -10,7 +10,7 @@ from bot.boxes import Box
 from bot.commands import ALIASES, CommandSpec
 from bot.levels import Level
 from bot.mistakes import code
-from bot.policy import PATH, Commands, Policy
+from bot.policy.keys import PATH, Commands, Policy
 from bot.state import State
 from operations.end import EndReason
 from operations.errors import (

@@ -12,12 +12,12 @@ from bot import boxes, comments, serving
 from bot.answering import fresh_news, run_one
 from bot.asked import Asked, Refused
 from bot.commands import Command
-from bot.configuration import in_force
 from bot.events import CheckRunEvent, CheckSuiteEvent, IssueCommentEvent, PullRequestFacts, RepositoryFacts
 from bot.gates import Case
-from bot.github_errors import NotFound
+from bot.github.errors import NotFound
 from bot.levels import Level
 from bot.look import Effect, Look, known_repository, news_of_pull_request, nothing
+from bot.policy.configuration import in_force
 from bot.surfaces import CHECK_NAME, EXTEND, RELEASE, RETRY
 from operations import notify
 from operations.errors import OperationError

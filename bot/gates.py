@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bot import reasons
-from bot.configuration import InForce
-from bot.globs import any_fits, domains_of
-from bot.policy import Policy
+from bot.policy.configuration import InForce
+from bot.policy.globs import any_fits, domains_of
+from bot.policy.keys import Policy
 from operations import usage
 from operations.assign import Wish, resolve
 from operations.errors import NoPoolMatch

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bot import answering, controls, serving
-from bot.configuration import SHARED
 from bot.events import (
     AuthorizationEvent,
     CheckRunEvent,
@@ -27,10 +26,11 @@ from bot.events import (
     PushEvent,
     RepositoryEvent,
 )
-from bot.github_errors import LACKS_PERMISSION
+from bot.github.errors import LACKS_PERMISSION
 from bot.look import Effect, Look, known_repository
 from bot.payload import Readable
-from bot.policy import PATH
+from bot.policy.configuration import SHARED
+from bot.policy.keys import PATH
 from bot.serving import ASKING, Told
 from operations import configure
 from operations import repositories as lifecycle

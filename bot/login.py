@@ -18,11 +18,11 @@ from bot.api.auth import signed_for, user_caller
 from bot.api.errors import TooManyRequests, Unauthenticated
 from bot.api.users import issue
 from bot.context import Context, GitHubApp
-from bot.github_errors import GitHubError
+from bot.github.errors import GitHubError
+from bot.github.web import LoginRefused, WebGitHub
 from bot.manifest import github_site
 from bot.passes import LIFE, NotValid, Pass, Purpose
 from bot.rates import Turnstile
-from bot.web_github import LoginRefused, WebGitHub
 from storage import audit, users
 from storage.audit import Actor
 from storage.database import StoreUnavailable

@@ -13,10 +13,10 @@ from werkzeug.wrappers import Response
 
 from bot.api.router import PREFIX
 from bot.context import Context
+from bot.github.web import WebGitHub
 from bot.levels import Level
 from bot.login import Problem, Sessions, for_people
 from bot.rates import Turnstile
-from bot.web_github import WebGitHub
 from providers.provider import ProviderError, Unsupported
 from storage import assignments, audit, environments, pools, repositories, threads
 from storage.assignments import Assignment

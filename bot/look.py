@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import structlog
 from sqlalchemy.orm import Session
 
-from bot.configuration import Found, keep, look_for, policy_in, policy_of
 from bot.context import Context
 from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
-from bot.github_errors import Forbidden, NotFound
+from bot.github.errors import Forbidden, NotFound
 from bot.levels import Level
-from bot.policy import DEFAULTS, Policy
+from bot.policy.configuration import Found, keep, look_for, policy_in, policy_of
+from bot.policy.keys import DEFAULTS, Policy
 from operations.threads import News
 from storage import audit, configurations, installations, pools, repositories
 from storage.assignments import HolderType
@@ -25,7 +25,7 @@ from storage.repositories import Repository
 from storage.threads import ThreadState
 
 if TYPE_CHECKING:
-    from bot.github import Installation
+    from bot.github.calls import Installation
 
 Effect = Callable[[Session, datetime], None]
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from bot.arguments import spelled
 from bot.mistakes import code
-from bot.policy import PATH
-from bot.policy_file import Problem
+from bot.policy.file import Problem
+from bot.policy.keys import PATH
 
 MOST_NAMED = 10
 

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from bot import reasons
-from bot.configuration import in_force
 from bot.events import AccountFacts, IssueFacts, PullRequestFacts
 from bot.gates import Case, Closed, cases, fork_gate, has_label, judge
 from bot.look import Look, Seen, news_of_issue, news_of_pull_request
-from bot.policy import Labels, Policy
+from bot.policy.configuration import in_force
+from bot.policy.keys import Labels, Policy
 from operations import notify, waiting
 from operations.assign import Assigned, Wish, assign
 from operations.close import close

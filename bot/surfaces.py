@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bot import boxes, comments
-from bot.policy import Labels, Policy, Surfaces
+from bot.policy.keys import Labels, Policy, Surfaces
 from bot.state import State, state_of
 from operations.status import Status
 from storage.assignments import HolderType

@@ -19,16 +19,17 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 
-from bot import login, login_link, metrics, policy_schema, setup
+from bot import login, login_link, metrics, setup
 from bot.api import docs
 from bot.api.errors import STATUS, STORE_RETURNS_SECONDS, MethodNotAllowed, RouteNotFound, envelope, headers_of
 from bot.api.incoming import raw_path
 from bot.api.operations import OPERATIONS
 from bot.api.router import PREFIX, Api
 from bot.context import Context
-from bot.parking_door import PARKING
+from bot.github.web import WebGitHub
+from bot.parking.door import PARKING
+from bot.policy import schema as policy_schema
 from bot.rates import Turnstile
-from bot.web_github import WebGitHub
 from operations.errors import OperationError
 from storage.database import StoreUnavailable
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 import structlog
 
 from bot import comments
-from bot.configuration import policy_of
-from bot.github import Reaction
-from bot.github_errors import Invalid
-from bot.policy import Commands
+from bot.github.calls import Reaction
+from bot.github.errors import Invalid
+from bot.policy.configuration import policy_of
+from bot.policy.keys import Commands
 from jobs.place import UNREACHABLE, Place
 from jobs.workshop import Workshop
 from storage.answers import Answer

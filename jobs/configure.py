@@ -7,13 +7,13 @@ from itertools import islice
 
 import structlog
 
-from bot import policy_checks
-from bot.configuration import InForce, in_force, keep, look_for
-from bot.github import Installation
-from bot.github_errors import Forbidden, Invalid, NotFound
-from bot.policy import PATH, Policy
-from bot.policy_file import InvalidPolicy, Problem, parse
-from bot.preview import Open, changes
+from bot.github.calls import Installation
+from bot.github.errors import Forbidden, Invalid, NotFound
+from bot.policy import checks
+from bot.policy.configuration import InForce, in_force, keep, look_for
+from bot.policy.file import InvalidPolicy, Problem, parse
+from bot.policy.keys import PATH, Policy
+from bot.policy.preview import Open, changes
 from jobs.workshop import Workshop
 from storage.configurations import Configuration, Source
 from storage.repositories import Repository
@@ -48,12 +48,12 @@ def configure(shop: Workshop, task: Task) -> None:
 
 def _tell(shop: Workshop, task: Task, github: Installation, repository: Repository, row: Configuration) -> None:
     problems = [Problem(**problem) for problem in row.problems]
-    stays = policy_checks.last_good_stays(row.text_sha) if row.is_usable else policy_checks.nothing_in_force()
+    stays = checks.last_good_stays(row.text_sha) if row.is_usable else checks.nothing_in_force()
     try:
         commit = task.payload["commit"] or github.commit(repository.full_name, repository.default_branch or "HEAD")
         if commit == row.told_commit:
             return
-        github.create_check_run(repository.full_name, policy_checks.mistaken(commit, problems, stays))
+        github.create_check_run(repository.full_name, checks.mistaken(commit, problems, stays))
     except UNREACHABLE as error:
         log.warning("mistakes not told", repository=repository.full_name, reason=str(error))
         return
@@ -87,11 +87,11 @@ def _previewed(
     try:
         proposed = InForce(parse(text))
     except InvalidPolicy as invalid:
-        return policy_checks.mistaken(sha, invalid.problems, policy_checks.not_taken())
+        return checks.mistaken(sha, invalid.problems, checks.not_taken())
     pulls = list(_open_pulls(github, repository.full_name, present.policy, proposed.policy))
     with shop.database.reading() as session:
         found = changes(session, repository, present, proposed, pulls, now=shop.clock())
-    return policy_checks.previewed(sha, found, len(pulls), is_all=len(pulls) < MOST_LOOKED_AT)
+    return checks.previewed(sha, found, len(pulls), is_all=len(pulls) < MOST_LOOKED_AT)
 
 
 def _open_pulls(github: Installation, repo: str, *policies: Policy) -> Iterator[Open]:

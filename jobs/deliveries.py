@@ -29,9 +29,7 @@ def work_delivery(shop: Workshop, delivery: Delivery) -> bool:
             deliveries.fail(session, delivery, f"malformed payload: {malformed}", now=shop.clock())
         log.warning("delivery failed", guid=delivery.guid, of=delivery.event, reason=str(malformed))
         return True
-    look = Look(
-        shop.context, shop.installation, shop.permissions, f"delivery:{delivery.guid}", delivery.received_at
-    )
+    look = Look(shop.context, shop.installation, shop.permissions, f"delivery:{delivery.guid}", delivery.received_at)
     effect = HANDLERS[delivery.event, delivery.action](look, event)
     if effect is nothing:
         return False

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from bot.context import Context
-from bot.github import Call
-from bot.github_errors import RateLimited
+from bot.github.calls import Call
+from bot.github.errors import RateLimited
 from storage import installations, rates
 
 SWEEPS = 0.2  # of the hour's calls, at most

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot import comments
-from bot.github_errors import Forbidden, Invalid, NotFound
+from bot.github.errors import Forbidden, Invalid, NotFound
 from bot.surfaces import SETTLED
 from jobs.place import Place
 from operations.end import EndReason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.github import Installation
-from bot.github_errors import Forbidden, NotFound
+from bot.github.calls import Installation
+from bot.github.errors import Forbidden, NotFound
 from jobs.workshop import Workshop
 from storage.tasks import Task
 

@@ -8,13 +8,13 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from bot.configuration import policy_of
 from bot.events import IssueFacts, IssuesEvent, PullRequestEvent, PullRequestFacts, RepositoryFacts
-from bot.github_errors import Forbidden, GitHubError, NotFound, RateLimited, Unauthorized
-from bot.github_threads import open_threads
+from bot.github.errors import Forbidden, GitHubError, NotFound, RateLimited, Unauthorized
+from bot.github.threads import open_threads
 from bot.handlers import HANDLERS, nothing_to_do
 from bot.look import Effect, Look, news_of_issue, news_of_pull_request, nothing
 from bot.measured import REPAIRS
+from bot.policy.configuration import policy_of
 from bot.reconciling import missed_of_issue, missed_of_pull_request
 from jobs.workshop import Workshop
 from operations import notify

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import structlog
 
-from bot.github_deliveries import Attempt, HookDeliveries
-from bot.github_errors import GitHubError, RateLimited, Unauthorized
+from bot.github.deliveries import Attempt, HookDeliveries
+from bot.github.errors import GitHubError, RateLimited, Unauthorized
 from bot.handlers import HANDLERS
 from bot.measured import DROPPED
 from bot.webhooks import Envelope

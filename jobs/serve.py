@@ -7,11 +7,11 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from bot.configuration import in_force
 from bot.gates import Case, Closed, fork_gate
-from bot.github_errors import GitHubError
+from bot.github.errors import GitHubError
 from bot.look import news_of_issue, news_of_pull_request
 from bot.measured import WAIT
+from bot.policy.configuration import in_force
 from jobs.workshop import Workshop
 from operations import waiting
 from operations.close import close

@@ -12,8 +12,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot import comments
-from bot.configuration import policy_of
-from bot.github_errors import Forbidden, Invalid, NotFound
+from bot.github.errors import Forbidden, Invalid, NotFound
+from bot.policy.configuration import policy_of
 from bot.surfaces import CheckRun, View, output_labels, superseded, view
 from bot.surfaces import Place as Shown
 from jobs.notices import give_notice

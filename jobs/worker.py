@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.github_errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
+from bot.github.errors import Forbidden, GitHubError, Invalid, NotFound, RateLimited
 from bot.measured import EVENT_AGE, FAILURES, PUT_BACK
 from jobs import (
     comments,

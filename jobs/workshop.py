@@ -11,8 +11,8 @@ import httpx
 from sqlalchemy.orm import Session
 
 from bot.context import Context, GitHubApp
-from bot.github import AppCredentials, GitHub, Installation, Token
-from bot.github_errors import Forbidden, NotConfigured, RateLimited
+from bot.github.calls import AppCredentials, GitHub, Installation, Token
+from bot.github.errors import Forbidden, NotConfigured, RateLimited
 from bot.look import Permissions
 from bot.receivers import Receivers
 from jobs.limits import SharedLimits

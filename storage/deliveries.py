@@ -221,14 +221,11 @@ def put_back(session: Session, delivery: Delivery, reason: str | None, *, run_at
 
 
 _TABLE = cast(Table, Delivery.__table__)
-_MINE = (
-    _TABLE.update()
-    .where(
-        _TABLE.c.number == bindparam("its_number"),
-        _TABLE.c.state == DeliveryState.ACTIVE,
-        _TABLE.c.claimed_by == bindparam("its_worker"),
-        _TABLE.c.fence == bindparam("its_fence"),
-    )
+_MINE = _TABLE.update().where(
+    _TABLE.c.number == bindparam("its_number"),
+    _TABLE.c.state == DeliveryState.ACTIVE,
+    _TABLE.c.claimed_by == bindparam("its_worker"),
+    _TABLE.c.fence == bindparam("its_fence"),
 )
 _MINE_STILL = _MINE.returning(_TABLE.c.number)
 
@@ -272,9 +269,7 @@ def states(session: Session, guids: Sequence[str]) -> dict[str, str]:
 def backlog(session: Session) -> int:
     """How many deliveries are acknowledged and not yet worked."""
     return (
-        session.scalar(
-            select(func.count()).where(Delivery.state.in_((DeliveryState.RECEIVED, DeliveryState.ACTIVE)))
-        )
+        session.scalar(select(func.count()).where(Delivery.state.in_((DeliveryState.RECEIVED, DeliveryState.ACTIVE))))
         or 0
     )
 

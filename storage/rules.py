@@ -20,9 +20,7 @@ def new_rule_id() -> str:
 
 class Rule(Base):
     __tablename__ = "rules"
-    __table_args__ = (
-        Index("uq_rules_same", "repository_id", "pool_tag", "branch_pattern", "domain_key", unique=True),
-    )
+    __table_args__ = (Index("uq_rules_same", "repository_id", "pool_tag", "branch_pattern", "domain_key", unique=True),)
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_rule_id)
     repository_id: Mapped[str] = mapped_column(ForeignKey("repositories.id"))

@@ -83,9 +83,7 @@ def with_head(session: Session, repository_id: str, sha: str) -> list[Thread]:
     """The pull requests that had this commit at their head when we last saw them."""
     return list(
         session.scalars(
-            select(Thread)
-            .where(Thread.repository_id == repository_id, Thread.head_sha == sha)
-            .order_by(Thread.number)
+            select(Thread).where(Thread.repository_id == repository_id, Thread.head_sha == sha).order_by(Thread.number)
         )
     )
 

@@ -29,9 +29,7 @@ class Webhook(Base):
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     name: Mapped[str | None]
-    target: Mapped[bytes] = mapped_column(
-        LargeBinary
-    )  # its url, secret and headers, sealed by the Vault
+    target: Mapped[bytes] = mapped_column(LargeBinary)  # its url, secret and headers, sealed by the Vault
     events: Mapped[list[str]]
     repositories: Mapped[list[str] | None] = mapped_column(Json)  # names without case; None: every repository
     format: Mapped[str] = mapped_column(default=WebhookFormat.JSON)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from storage import schema, tables
 from storage.database import Database
 from tests.provider import Clock
 from tests.services import PostgresMissing, PostgresServer
 from tests.world import World
+
+# The same examples in every run, so that a change is judged by what it did; asked for more, something new each time.
+LONGER = {"GREENROOM_EXAMPLES", "TEST_DEPTH"} & os.environ.keys()
+settings.register_profile("greenroom", derandomize=not LONGER, database=None, deadline=None)
+settings.load_profile("greenroom")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

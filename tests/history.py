@@ -201,4 +201,3 @@ def check_nobody_waits_for_what_it_has(session: Session) -> None:
 
 def _told(entry: Audit) -> str:
     return f"audit {entry.id} {entry.action} {entry.subject_id} {entry.details} at {entry.at:%H:%M:%S}"
-

@@ -11,10 +11,10 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 
 from app import main
-from bot.policy import DEFAULTS, Policy
-from bot.policy_file import parse
-from bot.policy_schema import PUBLISHED, blueprint, schema_text
-from tests.bot.test_policy_file import EVERYTHING
+from bot.policy.file import parse
+from bot.policy.keys import DEFAULTS, Policy
+from bot.policy.schema import PUBLISHED, blueprint, schema_text
+from tests.bot.policy.test_file import EVERYTHING
 
 ROOT = Path(__file__).parents[1]
 

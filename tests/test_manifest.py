@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from bot.github import CALLS
+from bot.github.calls import CALLS
 from bot.handlers import EVENTS, HANDLERS
 
 # GitHub sends these to every App, without being asked.

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from werkzeug.test import Client
 
 from bot.context import Context
-from bot.policy import PATH as POLICY
+from bot.policy.keys import PATH as POLICY
 from bot.settings import Settings
 from bot.webhooks import PATH, WebhookDoor
 from demo.github import SimulatedGitHub

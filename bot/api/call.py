@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from bot.api.auth import Caller
 from bot.context import Context
-from bot.web_github import WebGitHub
+from bot.github.web import WebGitHub
 from operations.end import replenish_soon
 from operations.errors import PoolExhausted
 from storage import audit

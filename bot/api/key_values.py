@@ -108,9 +108,7 @@ def replace_key_value(call: Call[KeyPath, None, ValueBody]) -> KeyValueAnswer:
         return _show(replace_key(session, call.path.key, body.value, body.ttl, call.actor, now=call.now))
 
 
-@routes.add(
-    "DELETE", "/key-value/{key}", CHANGE, "Delete a key", refuses=(KeyNotFound,), status=HTTPStatus.NO_CONTENT
-)
+@routes.add("DELETE", "/key-value/{key}", CHANGE, "Delete a key", refuses=(KeyNotFound,), status=HTTPStatus.NO_CONTENT)
 def delete_key_value(call: Call[KeyPath, None, None]) -> None:
     with call.transaction() as session:
         remove_key(session, call.path.key, call.actor, now=call.now)

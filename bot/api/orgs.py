@@ -48,9 +48,7 @@ class OrgBody(Body):
     )
     login_url: Address = "https://login.salesforce.com"
     instance_url: Address | None = None
-    sfdx_auth_url: (
-        Annotated[str, Matching(AUTH_URL, "be like force://…@host", longest=4096)] | None
-    ) = None
+    sfdx_auth_url: Annotated[str, Matching(AUTH_URL, "be like force://…@host", longest=4096)] | None = None
     client_id: Annotated[str, Between(1, 512)] | None = None
     private_key: Annotated[str, Between(1, 16384)] | None = None
     access_token: Annotated[str, Between(1, 4096)] | None = None

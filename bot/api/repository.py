@@ -9,7 +9,7 @@ from bot.api.auth import CHANGE
 from bot.api.call import Call
 from bot.api.fields import Answer, Fields, RepositoryIdentifier, Timestamp
 from bot.api.router import Routes
-from bot.github_errors import GitHubError, NotConfigured, NotFound
+from bot.github.errors import GitHubError, NotConfigured, NotFound
 from operations.errors import InstallationNotFound, ProviderRefused
 from storage import audit
 

@@ -21,9 +21,9 @@ from bot.api.fields import RoutedFields
 from bot.api.incoming import raw_path, read_body, read_path, read_query
 from bot.api.sight import read_or_none, with_sight
 from bot.context import Context
-from bot.parking_door import ASKED_AGAIN, PARKABLE, PARKING, Parking
+from bot.github.web import WebGitHub
+from bot.parking.door import ASKED_AGAIN, PARKABLE, PARKING, Parking
 from bot.rates import Turnstile
-from bot.web_github import WebGitHub
 from operations import expire
 from operations.errors import LockWaitTimeout, OperationError
 from operations.hand_over import end_past_due_leases

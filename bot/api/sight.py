@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.api.auth import Caller
 from bot.context import Context
-from bot.web_github import WebGitHub
+from bot.github.web import WebGitHub
 from operations.errors import OperationError
 from storage import dedicated, pools
 

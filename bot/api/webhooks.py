@@ -78,9 +78,7 @@ def list_webhooks(call: Call[None, None, None]) -> list[WebhookAnswer]:
         return [_show(call, webhook) for webhook in _governed(session, call)]
 
 
-@routes.add(
-    "POST", "/webhooks", OWN, "Create a webhook", refuses=(RepositoryNotFound,), status=HTTPStatus.CREATED
-)
+@routes.add("POST", "/webhooks", OWN, "Create a webhook", refuses=(RepositoryNotFound,), status=HTTPStatus.CREATED)
 def create_webhook(call: Call[None, None, WebhookBody]) -> WebhookAnswer:
     """Every message is signed: `X-Greenroom-Signature-256` is the HMAC-SHA256 of its body under the secret."""
     body = call.body

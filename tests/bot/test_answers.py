@@ -6,7 +6,7 @@ import json
 import uuid
 from datetime import timedelta
 
-from bot.policy import DEFAULTS
+from bot.policy.keys import DEFAULTS
 from demo.github_state import Comment
 from storage.answers import Answer
 from storage.environments import Environment

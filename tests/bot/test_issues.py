@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.policy import DEFAULTS
+from bot.policy.keys import DEFAULTS
 from tests.world import REPO, World
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot import parking
-from bot.parking import ParkingLot, Waiter
+from bot.parking import lot
+from bot.parking.lot import ParkingLot, Waiter
 from storage.database import StoreUnavailable
 
 PATIENCE = 10.0  # seconds: what is awaited here comes at once, or never
@@ -60,7 +60,7 @@ class Lane:
 @pytest.fixture
 def lane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
     """A lot that looks by itself so rarely that only what a test does can happen."""
-    monkeypatch.setattr(parking, "LOOK_EVERY", 3600.0)
+    monkeypatch.setattr(lot, "LOOK_EVERY", 3600.0)
     lane = Lane()
     yield lane
     lane.lot.close()
@@ -118,7 +118,7 @@ def test_what_has_changed_before_it_was_parked_is_seen_though_nobody_tells_of_it
 
 
 def test_a_lost_wake_up_is_found_by_the_next_look(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parking, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(lot, "LOOK_EVERY", 0.05)
     client = lane.park(1)
     until(lambda: lane.lot._last_look > 0)
     lane.told |= {1}
@@ -134,7 +134,7 @@ def test_when_wake_ups_may_have_been_missed_all_are_looked_at(lane: Lane) -> Non
 
 
 def test_while_the_database_is_away_everybody_waits_on(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parking, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(lot, "LOOK_EVERY", 0.02)
     lane.away = True
     lane.told |= {1}
     client = lane.park(1)
@@ -154,7 +154,7 @@ def test_a_client_that_goes_away_makes_room(lane: Lane) -> None:
 def test_what_a_client_says_while_it_waits_is_not_heard_and_too_much_ends_it(
     lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parking, "MOST_UNREAD", 10)
+    monkeypatch.setattr(lot, "MOST_UNREAD", 10)
     patient, noisy = lane.park(1), lane.park(2)
     patient.sendall(b"hello?")
     noisy.sendall(b"hello? hello?")
@@ -183,7 +183,7 @@ def test_many_hundreds_wait_in_a_handful_of_threads(lane: Lane) -> None:
     before = threading.active_count()
     clients = [lane.park(number) for number in range(300)]
     until(lambda: lane.lot._count == 300)
-    assert threading.active_count() <= before + 2 + parking.ANSWERING_THREADS
+    assert threading.active_count() <= before + 2 + lot.ANSWERING_THREADS
     lane.told |= set(range(300))
     lane.wake(*range(300))
     assert {said(client) for client in clients} == {b"acquired"}

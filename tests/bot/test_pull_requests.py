@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.policy import DEFAULTS
+from bot.policy.keys import DEFAULTS
 from demo.github_state import PullRequest
 from jobs.worker import DELIVERY_ATTEMPTS
 from storage.deliveries import DeliveryState

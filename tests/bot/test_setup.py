@@ -280,4 +280,3 @@ def test_the_pages_may_load_nothing_but_their_style_and_post_to_github_only(fres
 )
 def test_people_meet_github_where_its_api_belongs_to(api_url: str, site: str) -> None:
     assert github_site(api_url) == site
-

@@ -321,7 +321,11 @@ def test_it_can_be_served_on_loopback(github: SimulatedGitHub) -> None:
 
 
 def test_an_app_is_made_from_a_manifest_once_within_the_hour(github: SimulatedGitHub) -> None:
-    described = {"url": "https://g.test", "hook_attributes": {"url": "https://g.test/hook"}, "redirect_url": "https://g"}
+    described = {
+        "url": "https://g.test",
+        "hook_attributes": {"url": "https://g.test/hook"},
+        "redirect_url": "https://g",
+    }
     with httpx.Client(transport=WireTo(github), base_url="https://api.github.test") as anybody:
         conversion = f"/app-manifests/{github.create_app(described)}/conversions"
         assert anybody.post(conversion).json()["pem"] == github.private_key

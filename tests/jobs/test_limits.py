@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.github_errors import RateLimited
+from bot.github.errors import RateLimited
 from jobs.limits import SWEEPS
 from jobs.worker import Worker
 from jobs.workshop import Workshop

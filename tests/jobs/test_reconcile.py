@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.policy import PATH
+from bot.policy.keys import PATH
 from storage.audit import Audit
 from storage.decisions import Decision, Reason
 from storage.threads import Thread

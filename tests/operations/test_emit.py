@@ -46,9 +46,7 @@ def listen(rows: Rows, *events: EventType, **values: Any) -> Webhook:
     heard = [*events] or [*EventType]
     given = {"timeout_ms": 10_000, "retry_count": 3, "retry_delay_ms": 60_000, "created_by": "the owner", **values}
     with rows.transaction() as session:
-        webhook = Webhook(
-            target=b"sealed", events=heard, created_at=rows.clock(), updated_at=rows.clock(), **given
-        )
+        webhook = Webhook(target=b"sealed", events=heard, created_at=rows.clock(), updated_at=rows.clock(), **given)
         session.add(webhook)
     return webhook
 

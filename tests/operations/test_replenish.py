@@ -196,9 +196,7 @@ def test_what_waited_too_long_is_expired(rows: Rows) -> None:
         ("NOTIFY_ONLY", "EXPIRED", False),
     ],
 )
-def test_the_strategy_decides_what_becomes_of_the_expired(
-    rows: Rows, strategy: str, state: str, flagged: bool
-) -> None:
+def test_the_strategy_decides_what_becomes_of_the_expired(rows: Rows, strategy: str, state: str, flagged: bool) -> None:
     pool = rows.pool(strategy=strategy)
     rows.environment(pool, "old", "EXPIRED", fence=4)
     changed = aged(rows, pool)

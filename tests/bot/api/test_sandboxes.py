@@ -52,9 +52,7 @@ def state(api: Api, name: str) -> str:
     ("returns", "where", "state"),
     [(True, "returned to pool", "AVAILABLE"), (False, "marked as expired", "EXPIRED")],
 )
-def test_the_pool_decides_what_becomes_of_a_sandbox_given_back(
-    api: Api, returns: bool, where: str, state: str
-) -> None:
+def test_the_pool_decides_what_becomes_of_a_sandbox_given_back(api: Api, returns: bool, where: str, state: str) -> None:
     [name] = api.spare("core_dev", free=1, return_on_unassign=returns)
     fetch(api)
     reply = unassign(api.application, assignmentId=MINE)

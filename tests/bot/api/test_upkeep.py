@@ -138,9 +138,7 @@ def test_only_the_repositories_that_the_token_sees_are_looked_at(api: Api) -> No
 
 @pytest.mark.parametrize("state", [EnvironmentState.PROVISIONING, EnvironmentState.REFRESHING])
 @pytest.mark.parametrize(("average", "minutes"), [(None, 90), (10, 60), (45, 90)])
-def test_what_is_being_made_has_time(
-    api: Api, state: EnvironmentState, average: float | None, minutes: int
-) -> None:
+def test_what_is_being_made_has_time(api: Api, state: EnvironmentState, average: float | None, minutes: int) -> None:
     """An hour, or twice the average creation (contract 11.3)."""
     pool = made(api, free=1)
     [lost] = names(api, pool)

@@ -102,9 +102,7 @@ def test_a_deleted_webhook_is_not_there(api: Api) -> None:
         ({"status": "failed"}, "status must be one of active or inactive"),
     ],
 )
-def test_what_cannot_be_sent_to_is_refused_without_repeating_it(
-    wire: Api, body: dict[str, Any], message: str
-) -> None:
+def test_what_cannot_be_sent_to_is_refused_without_repeating_it(wire: Api, body: dict[str, Any], message: str) -> None:
     reply = make(wire, **body)
     assert reply.refused() == (400, "VALIDATION_FAILED", message)
     assert "canary" not in reply.text

@@ -3,7 +3,7 @@
 A thread for each would mean eight waiters a web process, with nobody else served. gevent would patch what the database
 drivers, SQLite's above all, then block anyway; an asynchronous server beside this one would be a second stack for one
 endpoint. So a request is answered as ever by Flask, in a thread of gunicorn's; where it finds its ticket still in line,
-the door (bot/parking_door.py) takes the connection over, and one thread watches all of those with a selector. A waiter
+the door (bot/parking/door.py) takes the connection over, and one thread watches all of those with a selector. A waiter
 costs its socket and a few short texts. Its request is asked again, in a small pool, when Redis tells that its ticket
 has changed, when one look at the database for all parked tickets together finds so, and when its time is up; what it is
 told then, be it 200, 404 or 408, is again Flask's answer. Nothing is promoted or expired here.

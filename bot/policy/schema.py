@@ -7,7 +7,7 @@ from functools import cache
 
 from flask import Blueprint, Response
 
-from bot.policy import PATH, Policy
+from bot.policy.keys import PATH, Policy
 
 PUBLISHED = "/greenroom.schema.json"
 

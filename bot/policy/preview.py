@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bot.configuration import InForce
 from bot.events import PullRequestFacts
 from bot.gates import Case, Closed, cases, judge
 from bot.look import news_of_pull_request
+from bot.policy.configuration import InForce
 from storage import threads
 from storage.repositories import Repository
 from storage.threads import Thread

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from bot.github import Call, GitHub, read_answer
+from bot.github.calls import Call, GitHub, read_answer
 from bot.payload import MalformedPayload, Readable
 
 LIST = Call("GET", "/app/hook/deliveries")
@@ -42,7 +42,7 @@ class Attempt(Readable):
 
 
 class HookDeliveries:
-    """Errors are drawn in bot/github_errors.py."""
+    """Errors are drawn in bot/github/errors.py."""
 
     def __init__(self, github: GitHub) -> None:
         self._github = github

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.mistakes import code, did_you_mean
-from bot.policy import Policy
+from bot.policy.keys import Policy
 
 LONGEST_FILE = 32 * 1024  # bytes
 DEEPEST = 8

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.orm import Session
 
-from bot.github_errors import Forbidden, NotFound
-from bot.policy import DEFAULTS, PATH, Policy
-from bot.policy_file import InvalidPolicy, Problem, parse
+from bot.github.errors import Forbidden, NotFound
+from bot.policy.file import InvalidPolicy, Problem, parse
+from bot.policy.keys import DEFAULTS, PATH, Policy
 from storage import configurations
 from storage.configurations import Configuration, Source
 from storage.repositories import Repository
 
 if TYPE_CHECKING:
-    from bot.github import Installation
+    from bot.github.calls import Installation
 
 SHARED = ".github"
 """The repository of an organisation whose file counts where a repository has none of its own."""

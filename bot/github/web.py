@@ -13,9 +13,9 @@ from urllib.parse import quote
 import httpx
 import structlog
 
-from bot.app_jwt import app_jwt
 from bot.context import Context, GitHubApp
-from bot.github_errors import GitHubError, NotConfigured, NotFound, Unauthorized, refused, unanswered, unreadable
+from bot.github.app_jwt import app_jwt
+from bot.github.errors import GitHubError, NotConfigured, NotFound, Unauthorized, refused, unanswered, unreadable
 from bot.levels import LEVELS, Level
 from bot.manifest import github_site
 from bot.payload import At, MalformedPayload, Readable
@@ -66,7 +66,7 @@ class LoginRefused(Exception):
 
 
 class WebGitHub:
-    """GitHub as the App sees it, for all threads of a web process. Errors are drawn in bot/github_errors.py."""
+    """GitHub as the App sees it, for all threads of a web process. Errors are drawn in bot/github/errors.py."""
 
     def __init__(self, context: Context, transport: httpx.BaseTransport | None = None) -> None:
         self._context = context

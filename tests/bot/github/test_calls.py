@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.wrappers import Response
 
-from bot.github import CALLS, AppCredentials, GitHub, Installation, Token
-from bot.github_errors import (
+from bot.github.calls import CALLS, AppCredentials, GitHub, Installation, Token
+from bot.github.errors import (
     Forbidden,
     GitHubError,
     Invalid,
@@ -688,7 +688,6 @@ class TestRateLimits:
 
         with pytest.raises(Forbidden):
             installed.issue(REPO, 1)
-
 
     def test_are_told_to_all_processes(
         self, simulated: SimulatedGitHub, installed: Installation, tokens: Tokens

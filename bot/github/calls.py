@@ -1,6 +1,6 @@
 """The calls that Greenroom makes to GitHub, over githubkit, one installation at a time.
 
-Nothing here sleeps and nothing here repeats what might happen twice; bot/github_errors.py draws how a call can fail.
+Nothing here sleeps and nothing here repeats what might happen twice; bot/github/errors.py draws how a call can fail.
 """
 
 import threading
@@ -15,10 +15,10 @@ import githubkit
 import httpx
 from githubkit.exception import RequestError, RequestFailed
 
-from bot.app_jwt import app_jwt
 from bot.events import CheckRunFacts, CommentFacts, DeploymentFacts, FileFacts, IssueFacts, PullRequestFacts
-from bot.github_conditional import Remembered
-from bot.github_errors import (
+from bot.github.app_jwt import app_jwt
+from bot.github.conditional import Remembered
+from bot.github.errors import (
     NotConfigured,
     NotFound,
     RateLimited,
@@ -350,7 +350,7 @@ class GitHub:
 
 
 class Installation:
-    """The calls, as one installation of the App. `repo` is `owner/name`; errors are drawn in bot/github_errors.py."""
+    """The calls, as one installation of the App. `repo` is `owner/name`; errors are drawn in bot/github/errors.py."""
 
     def __init__(self, github: GitHub, installation_id: int, sweeps: bool = False) -> None:
         self._github = github

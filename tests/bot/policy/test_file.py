@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.levels import Level
-from bot.policy import DEFAULTS
-from bot.policy_file import LONGEST_FILE, MOST_PROBLEMS, InvalidPolicy, parse
+from bot.policy.file import LONGEST_FILE, MOST_PROBLEMS, InvalidPolicy, parse
+from bot.policy.keys import DEFAULTS
 
 HOUR = timedelta(hours=1)
 

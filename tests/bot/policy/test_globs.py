@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.globs import any_fits, domains_of, fits
+from bot.policy.globs import any_fits, domains_of, fits
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, which lets go of connections that the parking lot has taken (bot/parking.py)."""
+"""gunicorn's threaded worker, which lets go of connections that the parking lot has taken (bot/parking/lot.py)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from bot.parking_door import Taken
+from bot.parking.door import Taken
 
 
 class ParkingWorker(ThreadWorker):  # type: ignore[misc]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.policy import PATH
-from bot.policy_file import Problem
-from bot.preview import Change
+from bot.policy.file import Problem
+from bot.policy.keys import PATH
+from bot.policy.preview import Change
 
 NAME = "Greenroom configuration"
 MOST_LISTED = 50

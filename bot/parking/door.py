@@ -1,4 +1,4 @@
-"""The door in front of the application behind which requests may wait for a lock (bot/parking.py)."""
+"""The door in front of the application behind which requests may wait for a lock (bot/parking/lot.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.context import Context
-from bot.parking import Listen, ParkingLot, Waiter
+from bot.parking.lot import Listen, ParkingLot, Waiter
 from storage import locks
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from bot.github_errors import NotConfigured
+from bot.github.errors import NotConfigured
 
 
 def app_jwt(app_id: str, private_key: str, *, now: datetime) -> str:

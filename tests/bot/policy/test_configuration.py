@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.configuration import in_force, policy_of
-from bot.policy import DEFAULTS
+from bot.policy.configuration import in_force, policy_of
+from bot.policy.keys import DEFAULTS
 from storage import repositories
 from storage.configurations import Configuration
 from tests.world import REPO, World

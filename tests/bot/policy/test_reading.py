@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.policy import PATH
-from bot.policy_checks import NAME
+from bot.policy.checks import NAME
+from bot.policy.keys import PATH
 from storage.configurations import Configuration
 from storage.repositories import Repository
 from tests.world import REPO, World

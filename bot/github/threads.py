@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
-from bot.github import READ_THREADS, Call
-from bot.github_errors import NotFound
+from bot.github.calls import READ_THREADS, Call
+from bot.github.errors import NotFound
 from bot.payload import MalformedPayload
 
 if TYPE_CHECKING:
-    from bot.github import Installation
+    from bot.github.calls import Installation
 
 OPEN_THREADS = Call("POST", "/graphql", READ_THREADS, reads=True)
 

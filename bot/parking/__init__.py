@@ -1,0 +1,1 @@
+"""Requests that wait for a lock without a thread of their own."""
