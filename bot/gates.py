@@ -97,6 +97,9 @@ def judge(session: Session, case: Case) -> Closed | Wish:
         if (shut := gate(session, case)) is not None:
             return shut
     if no_match is not None:
+        if no_match.out_of_use is not None:
+            sentence = reasons.pool_inactive(no_match.out_of_use)
+            return Closed(Reason.POOL_INACTIVE, "rules", sentence, no_match.details)
         return Closed(Reason.NO_POOL_MATCH, "rules", no_match.message, no_match.details)
     assert pool is not None
     return _over_quota(session, case, pool) or wish

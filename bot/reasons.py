@@ -87,6 +87,10 @@ def budget(tag: str, limit: timedelta) -> str:
     return f"{used}, which is their budget: whoever maintains `{PATH}` can raise it"
 
 
+def pool_inactive(tag: str) -> str:
+    return f"The pool {code(tag)}, which would serve it, is inactive or deleted: activate it, or lead to another one"
+
+
 def withdrawn(label: str) -> str:
     return f"The label {code(label)} was removed"
 

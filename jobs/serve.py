@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from bot.gates import Case, Closed, fork_gate
 from bot.github.errors import GitHubError
 from bot.look import news_of_issue, news_of_pull_request
-from bot.measured import WAIT
+from bot.measured import ETA_ERROR, WAIT
 from bot.policy.configuration import in_force
 from jobs.workshop import Workshop
 from operations import waiting
@@ -67,10 +67,16 @@ def _serve_one(shop: Workshop, task: Task, ticket: Ticket, repository: Repositor
             session, ticket.holder, reason, sentence, operation="serve", actor=BOT, trigger=trigger, now=now
         )
     if found is not None:
-        waited = (now - ticket.joined_at).total_seconds()
-        shop.tally.observe(WAIT, waited, repository=repository.full_name, pool=found.pool.tag)
+        _measure(shop, ticket, {"repository": repository.full_name, "pool": found.pool.tag}, now=now)
     log.info("turn came", ticket=ticket.id, holder=str(ticket.holder), reason=reason)
     return True
+
+
+def _measure(shop: Workshop, ticket: Ticket, labels: dict[str, str], *, now: datetime) -> None:
+    """How long it had waited, and how far off the first estimate was that it was shown."""
+    shop.tally.observe(WAIT, (now - ticket.joined_at).total_seconds(), **labels)
+    if ticket.promised_at is not None:
+        shop.tally.observe(ETA_ERROR, (now - ticket.promised_at).total_seconds(), **labels)
 
 
 def _lapsed(session: Session, repository: Repository, thread: Thread, now: datetime) -> Closed | None:

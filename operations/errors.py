@@ -273,11 +273,16 @@ class InstanceNotFound(OperationError):
 
 
 class NoPoolMatch(OperationError):
+    """`out_of_use` is the tag of the pool that would match if it were active, or were still there."""
+
     code = "NO_POOL_MATCH"
 
-    def __init__(self, branch: str | None, domains: list[str], evaluated: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, branch: str | None, domains: list[str], evaluated: list[dict[str, Any]], out_of_use: str | None = None
+    ) -> None:
         named = ", ".join(domains) or "(none)"
         super().__init__(f"No pool matches branch {branch or '(none)'} and domains {named}", evaluated=evaluated)
+        self.out_of_use = out_of_use
 
 
 class RuleNotFound(OperationError):

@@ -50,7 +50,25 @@ def match(
         evaluated.append({"poolTag": pool.tag, "matched": matched, "why": why})
         if matched:
             return Match(pool, None, evaluated)
-    raise NoPoolMatch(branch, list(domains), evaluated)
+    raise NoPoolMatch(branch, list(domains), evaluated, _out_of_use(session, repository_id, branch, domains, untrusted))
+
+
+def _out_of_use(
+    session: Session, repository_id: str, branch: str | None, domains: Sequence[str], untrusted: bool
+) -> str | None:
+    """The tag of the pool that would serve if it were active, or were still there; a pool's rules go with it."""
+    found = pools.of_repository(session, repository_id)
+    by_tag = {pool.tag: pool for pool in found}
+    for rule in in_order(rules.of_repository(session, repository_id)):
+        pool = by_tag.get(rule.pool_tag)
+        is_out = pool is None or (rule.is_active and not pool.is_active and pool.is_untrusted == untrusted)
+        if is_out and _fit(rule.branch_pattern, rule.domain_patterns, branch, domains)[0]:
+            return rule.pool_tag
+    for pool in found:
+        is_out = not pool.is_active and pool.is_untrusted == untrusted
+        if is_out and _fit(pool.branch_pattern, pool.domain_patterns, branch, domains)[0]:
+            return pool.tag
+    return None
 
 
 def in_order(found: Sequence[Rule]) -> list[Rule]:
@@ -82,11 +100,17 @@ def _try_pool(
     untrusted: bool,
 ) -> tuple[bool, str]:
     """Whether the patterns lead to the pool, and why or why not."""
-    pattern, shown = branch_pattern or ANYTHING, branch or "(none)"
     if not pool.is_active:
         return False, f"the pool {pool.tag} is inactive"
     if pool.is_untrusted != untrusted:
         return False, f"the pool {pool.tag} is for {'untrusted' if pool.is_untrusted else 'trusted'} code"
+    return _fit(branch_pattern, domain_patterns, branch, domains)
+
+
+def _fit(
+    branch_pattern: str | None, domain_patterns: list[str], branch: str | None, domains: Sequence[str]
+) -> tuple[bool, str]:
+    pattern, shown = branch_pattern or ANYTHING, branch or "(none)"
     if pattern != ANYTHING and (branch is None or not matches(pattern, branch)):
         return False, f"branch {shown} does not match {pattern}"
     if not domain_patterns:

@@ -91,8 +91,12 @@ def leave(session: Session, ticket: Ticket, reason: str, *, now: datetime) -> No
 
 
 def pause(session: Session, ticket: Ticket, *, now: datetime) -> None:
-    """The ticket is passed over but keeps its time: a pull request that became a draft."""
+    """The ticket is passed over but keeps its time: a pull request that became a draft.
+
+    What was estimated counts no more, also not afterwards: it held for somebody who waits.
+    """
     ticket.state = TicketState.PAUSED
+    ticket.estimated_ahead = ticket.likely_at = ticket.late_at = ticket.promised_at = None
     session.flush()
     _record(session, "ticket.paused", ticket, now=now)
     notify.thread_of(session, ticket.holder, now=now)

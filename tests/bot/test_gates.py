@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from operations.pools import update_pool
+from storage import pools
 from storage.decisions import Decision
 from storage.pools import Pool
-from tests.world import REPO, World
+from tests.world import REPO, TEST, World
 
 
 @pytest.fixture
@@ -78,6 +80,24 @@ def test_a_pool_may_have_a_mode_of_its_own(world: World) -> None:
     configured(world, "pools:\n  core: {mode: manual}")
     number = world.opens()
     assert decided(world, number).reason == "mode_manual"
+
+
+# Pools
+
+
+def test_the_pool_that_would_serve_may_be_out_of_use(world: World) -> None:
+    core = configured(world, "")
+    with world.database.transaction() as session:
+        update_pool(session, pools.get(session, core.id), {"is_active": False}, TEST, now=world.clock())
+    number = world.opens()
+    assert decided(world, number).reason == "pool_inactive"
+    world.comments(number, "wendy", "/assign")
+    assert "The pool `core`, which would serve it, is inactive or deleted" in world.replies(number)[0]
+
+
+def test_that_no_pool_fits_is_another_reason(world: World) -> None:
+    configured(world, "", branch_pattern="release/*")
+    assert decided(world, world.opens()).reason == "no_pool_match"
 
 
 # Bots and drafts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -12,6 +14,7 @@ from jobs.worker import Worker
 from storage.database import StoreUnavailable
 from storage.measurements import ALIVE
 from storage.queue import QueueName
+from storage.tickets import Ticket
 from tests.world import REPO, World
 
 
@@ -64,6 +67,27 @@ def test_what_waits_and_what_github_allows_is_told(world: World) -> None:
     world.replenish(pool)
     world.github.open_pull_request(REPO, "alice")
     assert told(world, "greenroom_deliveries_backlog") == 1
+
+
+def test_estimates_are_scored_when_the_turn_has_come(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.pool(max_total=1)
+    for hours in range(1, 12):
+        earlier = world.opens("carol")
+        world.clock.advance(hours=hours)
+        world.github.close(REPO, earlier, merged=True)
+        world.work()
+    holding, waiting = world.opens("bob"), world.opens()
+    [*_, ticket] = world.rows(Ticket)
+    assert ticket.promised_at is not None
+    world.clock.now = ticket.promised_at + timedelta(minutes=45)
+    world.github.close(REPO, holding)
+    world.work()
+    assert len(world.held_by(waiting)) == 1
+    world.workers[QueueName.CRITICAL].add_up()
+    of_pool = {"repository": REPO, "pool": "core"}
+    assert told(world, "greenroom_eta_error_seconds_bucket", **of_pool, le="1800.0") == 0
+    assert told(world, "greenroom_eta_error_seconds_bucket", **of_pool, le="3600.0") == 1
 
 
 def test_what_failed_and_what_was_put_back_is_counted_by_event(world: World) -> None:

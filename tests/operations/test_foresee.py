@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from operations.foresee import foresee
-from operations.waiting import pause
+from operations.waiting import pause, resume
 from storage.environments import EnvironmentState
 from storage.pools import Pool
 from storage.tickets import Ticket
@@ -93,6 +93,13 @@ def test_it_is_sooner_when_somebody_ahead_leaves(rows: Rows) -> None:
 def test_who_is_paused_is_promised_nothing(rows: Rows) -> None:
     with_history(rows)
     ticket = rows.join(rows.holder(2))
+    assert foreseen(rows, ticket).promised_at is not None
     with rows.transaction() as session:
         pause(session, session.get_one(Ticket, ticket.id), now=rows.clock())
-    assert foreseen(rows, ticket).likely_at is None
+    paused = foreseen(rows, ticket)
+    assert (paused.likely_at, paused.promised_at) == (None, None)
+    with rows.transaction() as session:
+        resume(session, session.get_one(Ticket, ticket.id), now=rows.clock())
+    rows.clock.advance(hours=1)
+    again = foreseen(rows, ticket)
+    assert again.promised_at == again.likely_at is not None

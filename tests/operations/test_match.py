@@ -8,7 +8,9 @@ import pytest
 
 from operations.errors import NoPoolMatch
 from operations.match import match, matches
+from operations.pools import delete_pool
 from operations.rules import create_rule
+from storage import pools
 from storage.rules import Rule
 from tests.operations.rows import ACTOR, Rows
 
@@ -122,6 +124,25 @@ def test_no_match_says_why_of_every_pool_in_the_order_of_trial(rows: Rows) -> No
         {"poolTag": "features", "matched": False, "why": "branch main does not match feature/*"},
         {"poolTag": "asleep", "matched": False, "why": "the pool asleep is inactive"},
     ]
+
+
+def test_no_match_names_the_pool_that_is_out_of_use(rows: Rows) -> None:
+    rows.pool("features", branch_pattern="feature/*", is_active=False)
+    rows.pool("untrusted", branch_pattern="main", is_active=False, additional_config={"trust": "untrusted"})
+    gone = rows.pool("gone", branch_pattern="release/*")
+    rule(rows, "gone", "hotfix/*")
+    with rows.transaction() as session:
+        delete_pool(session, pools.get(session, gone.id), ACTOR, now=rows.clock())
+    assert out_of_use(rows, "feature/cart") == "features"
+    assert out_of_use(rows, "hotfix/1") == "gone"
+    assert out_of_use(rows, "main") is None
+    assert out_of_use(rows, "release/1") is None
+
+
+def out_of_use(rows: Rows, branch: str) -> str | None:
+    with pytest.raises(NoPoolMatch) as refused:
+        matched(rows, branch)
+    return refused.value.out_of_use
 
 
 def test_without_branch_and_domains_only_a_pool_for_anything_fits(rows: Rows) -> None:
