@@ -11,7 +11,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
+
 from bot.github.calls import Call, GitHub, read_answer
+from bot.github.errors import unreadable
 from bot.payload import MalformedPayload, Readable
 
 LIST = Call("GET", "/app/hook/deliveries")
@@ -49,15 +52,18 @@ class HookDeliveries:
 
     def since(self, at: datetime) -> Iterator[Attempt]:
         """Every attempt since then, the newest first; each page is fetched when it is reached."""
-        params: dict[str, str | int] | None = {"per_page": 100}
-        while params is not None:
-            answer = self._github.as_app(LIST, LIST.path, params=params)
+        cursor: str | None = None
+        while True:
+            answer = self._github.as_app(LIST, LIST.path, params={"per_page": 100, **_from(cursor)})
             for attempt in read_answer(LIST, answer, Attempt.read_all):
                 if attempt.delivered_at < at:
                     return
                 yield attempt
-            cursor = parse_qs(urlsplit(answer.links.get("next", {}).get("url", "")).query).get("cursor")
-            params = {"per_page": 100, "cursor": cursor[0]} if cursor else None
+            before, cursor = cursor, _next_cursor(answer)
+            if cursor is None:
+                return
+            if cursor == before:  # what stands between us and GitHub may not pass it on: the list would never end
+                raise unreadable(answer, ValueError("its next page is itself"), repeatable=True)
 
     def payload(self, attempt_id: int) -> dict[str, Any]:
         """What was sent. NotFound once GitHub has forgotten it, after three days."""
@@ -67,6 +73,15 @@ class HookDeliveries:
     def redeliver(self, attempt_id: int) -> None:
         """GitHub sends it again, soon, under the same GUID."""
         self._github.as_app(REDELIVER, REDELIVER.path.format(attempt_id=attempt_id))
+
+
+def _from(cursor: str | None) -> dict[str, str]:
+    return {} if cursor is None else {"cursor": cursor}
+
+
+def _next_cursor(answer: httpx.Response) -> str | None:
+    found = parse_qs(urlsplit(answer.links.get("next", {}).get("url", "")).query).get("cursor")
+    return found[0] if found else None
 
 
 def _sent(shown: Any) -> dict[str, Any]:

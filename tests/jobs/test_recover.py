@@ -156,6 +156,19 @@ def test_a_long_list_is_read_once_and_then_only_what_is_new(world: World) -> Non
     assert sweep(world) == ["GET /app/hook/deliveries"]
 
 
+def test_a_list_that_leads_back_to_itself_is_not_read_for_ever(sqlite_world: World) -> None:
+    world = sqlite_world
+    cut_off(world)
+    number = world.opens()
+    leads_back = {"Link": '<https://api.github.test/app/hook/deliveries?per_page=100&cursor=v1_9>; rel="next"'}
+    world.github.fail("GET", "/app/hook/deliveries$", 200, times=20, body="[]", headers=leads_back)
+    assert sweep(world) == ["GET /app/hook/deliveries"] * 2
+
+    world.github.wire.faults.clear()
+    world.later(seconds=10)
+    assert arrived(world, number) == ["opened"]
+
+
 def test_what_is_more_than_three_days_old_is_forgotten(world: World) -> None:
     cut_off(world)
     world.pool()
