@@ -11,6 +11,7 @@ from bot.commands import ALIASES, CommandSpec
 from bot.levels import Level
 from bot.mistakes import code
 from bot.policy.keys import PATH, Commands, Policy
+from bot.reasons import ON_MERGE
 from bot.state import State
 from operations.end import EndReason
 from operations.errors import (
@@ -87,7 +88,9 @@ def _without(thread: Thread, status: Status, *, was_told: bool) -> list[str]:
     if status.moved_to is not None:
         return [f"{heading}\nIt was handed over to {named(status.moved_to)}."]
     if status.last is not None:
-        return [_ended(thread, status.last)]
+        decision = status.decision
+        why = f" {decision.sentence}." if decision is not None and decision.rule == ON_MERGE else ""
+        return [f"{_ended(thread, status.last)}{why}"]
     if thread.is_open and status.decision is not None and status.decision.reason in TOLD:
         return [f"{heading} yet\n{status.decision.sentence}."]
     if not was_told:
@@ -100,10 +103,17 @@ def _held(held: Held, policy: Policy, door: Callable[[str], str]) -> str:
     lines = [
         f"### 🟢 Review environment: {held.environment.name} ({_pool(held)})",
         f"Open: {door(held.environment.name)}",
-        f"Since: {when(assignment.assigned_at)}, by {assignment.assigned_by}",
+        f"Since: {when(assignment.assigned_at)}, by {assignment.assigned_by}{_origin(assignment)}",
         f"Expires: {_expiry(assignment, policy.expiry.max_lifetime)}",
     ]
     return "  \n".join(lines)
+
+
+def _origin(assignment: Assignment) -> str:
+    if assignment.transitioned_from is None:
+        return ""
+    type, _, id = assignment.transitioned_from.partition("-")
+    return f"; handed over from {named(Holder(assignment.repository_id, type, id))}"
 
 
 def check_run(state: State, thread: Thread, status: Status) -> tuple[str, str]:

@@ -92,6 +92,7 @@ def button_pressed(look: Look, event: CheckRunEvent) -> Effect:
     github, repo, login = look.installation(event.installation_id), event.repository.full_name, event.sender.login
     level = look.permissions.of(github, repo, login)
     surroundings = look.surroundings(event.installation_id, event.repository, number)
+    closes = look.closes(event.installation_id, facts, surroundings.policy)
 
     def effect(session: Session, now: datetime) -> None:
         repository = known_repository(session, event.repository, event.installation_id, now=now)
@@ -103,7 +104,8 @@ def button_pressed(look: Look, event: CheckRunEvent) -> Effect:
         if command is not None:
             _run(session, asked, command)
         elif event.identifier == RETRY.identifier:
-            _retry(session, asked, facts)
+            told = serving.Told(serving.RETRY, files=surroundings.files, closes=closes)
+            _retry(session, asked, facts, told)
         notify.refresh(session, thread, now=now)
 
     return effect
@@ -170,12 +172,11 @@ def _run(session: Session, asked: Asked, command: Command) -> None:
         _tell(session, asked, why)
 
 
-def _retry(session: Session, asked: Asked, facts: PullRequestFacts) -> None:
+def _retry(session: Session, asked: Asked, facts: PullRequestFacts, told: serving.Told) -> None:
     spec = asked.policy.commands.specs["refresh"]
     if asked.level < spec.level:
         _tell(session, asked, comments.not_permitted(spec, asked.level))
         return
-    told = serving.Told(serving.RETRY, files=asked.case.files)
     serving.serve_pull_request(session, asked.look, asked.repository, facts, told, now=asked.now)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from bot.context import Context
 from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
 from bot.github.errors import Forbidden, NotFound
+from bot.github.threads import closing_issues
 from bot.levels import Level
 from bot.policy.configuration import Found, keep, look_for, policy_in, policy_of
 from bot.policy.keys import DEFAULTS, Policy
@@ -144,6 +145,16 @@ class Look:
         except (NotFound, Forbidden) as error:
             log.info("files not shown", reason=str(error))
             return None
+
+    def closes(self, installation_id: int, facts: PullRequestFacts, policy: Policy) -> tuple[IssueFacts, ...]:
+        """The issues that a merge closes, where the policy has it hand over to one; none where GitHub shows none."""
+        if not facts.merged or policy.on_merge != "transition":
+            return ()
+        try:
+            return closing_issues(self.installation(installation_id), facts.repository.full_name, facts.number)
+        except (NotFound, Forbidden) as error:
+            log.info("closing issues not shown", reason=str(error))
+            return ()
 
     def issue(self, installation_id: int, where: RepositoryFacts, told: IssueFacts) -> Seen[IssueFacts]:
         github = self.installation(installation_id)

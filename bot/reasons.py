@@ -11,6 +11,7 @@ from bot.policy.file import Problem
 from bot.policy.keys import PATH
 
 MOST_NAMED = 10
+ON_MERGE = "on_merge: transition"  # the rule by which a merge hands over
 
 
 def not_installed() -> str:
@@ -89,6 +90,18 @@ def budget(tag: str, limit: timedelta) -> str:
 
 def pool_inactive(tag: str) -> str:
     return f"The pool {code(tag)}, which would serve it, is inactive or deleted: activate it, or lead to another one"
+
+
+def closes_none() -> str:
+    return "It went to no issue: none that the merge closes is open here"
+
+
+def closes_several(numbers: Collection[int]) -> str:
+    return f"It went to no issue: the merge closes several, {_listed([f'#{number}' for number in numbers])}"
+
+
+def has_one_already(number: int) -> str:
+    return f"It did not go to #{number}, which has one already"
 
 
 def withdrawn(label: str) -> str:

@@ -18,15 +18,17 @@ from operations import notify, waiting
 from operations.assign import Assigned, Wish, assign
 from operations.close import close
 from operations.end import EndReason
-from operations.errors import PoolExhausted
+from operations.errors import PoolExhausted, TargetAlreadyAssigned
 from operations.expire import is_past_due
 from operations.extend import keep_alive
 from operations.reconcile import note_worked
 from operations.threads import take_news
+from operations.transition import transition
 from storage import assignments, decisions, pools, threads, tickets
 from storage.assignments import Assignment, Holder
 from storage.audit import Actor
 from storage.decisions import Reason
+from storage.environments import Environment
 from storage.repositories import Repository
 from storage.threads import Thread, ThreadState
 from storage.tickets import BOT_CLASS, HUMAN_CLASS, Ticket, TicketState
@@ -50,6 +52,8 @@ class Told:
     received_at: datetime | None = None
     files: tuple[str, ...] | None = None
     """The files that the pull request changes, where somebody looked."""
+    closes: tuple[IssueFacts, ...] = ()
+    """The open issues that its merge closes, where the policy hands over to one."""
 
     def is_about(self, label: str) -> bool:
         return self.label is not None and self.label.lower() == label.lower()
@@ -71,7 +75,11 @@ def serve_pull_request(
     thread = take_news(session, repository, news_of_pull_request(facts), now=now, head_told_at=head_told_at)
     case = Case(repository, thread, in_force(session, repository.id), now, told.files)
     if not thread.is_open:
+        kept_back = _hand_over(session, look, case, told.closes)
         _close(session, look, thread, case.policy, now=now)
+        if kept_back is not None:
+            decide(session, look, thread.holder, Reason.REFUSED, kept_back, now=now, operation="transition",
+                   rule=reasons.ON_MERGE, config_sha=case.in_force.sha)  # fmt: skip
     else:
         _note_label(thread, case.policy, told)
         _follow_draft(session, thread, was_draft, case.policy, now)
@@ -251,6 +259,40 @@ def _give_up(session: Session, look: Look, case: Case, why: Closed) -> None:
     if pools.of_repository(session, case.repository.id):
         close(session, case.thread.holder, look.actor, now=case.now, reason=EndReason.UNASSIGNED)
         refuse(session, look, case, why)
+
+
+def _hand_over(session: Session, look: Look, case: Case, closes: tuple[IssueFacts, ...]) -> str | None:
+    """What a merged pull request has is the one issue's that its merge closes, or why it is not (bot-behaviour 6.6).
+
+    GitHub itself closes that issue with a merge into the default branch, unless the repository's settings say not to;
+    and what is closed holds nothing.
+    """
+    held = living(session, case.thread, now=case.now)
+    if case.thread.state != ThreadState.MERGED or case.policy.on_merge != "transition" or not held:
+        return None
+    if len(closes) != 1:
+        return reasons.closes_several([issue.number for issue in closes]) if closes else reasons.closes_none()
+    issue = take_news(session, case.repository, news_of_issue(closes[0]), now=case.now)
+    if not issue.is_open:
+        return reasons.closes_none()
+    kept_back = [_hand_one(session, look, case, assignment, issue) for assignment in held]
+    return next(filter(None, kept_back), None)
+
+
+def _hand_one(session: Session, look: Look, case: Case, assignment: Assignment, issue: Thread) -> str | None:
+    pull = case.thread
+    try:
+        transition(session, assignment, issue.holder, {"issueTitle": issue.title}, look.actor, now=case.now)
+    except TargetAlreadyAssigned:
+        return reasons.has_one_already(issue.number)
+    name = session.get_one(Environment, assignment.environment_id).name
+    for of, sentence in (
+        (issue, f"{name} handed over by the merge of #{pull.number}"),
+        (pull, f"{name} handed over to #{issue.number} by the merge"),
+    ):
+        decide(session, look, of.holder, Reason.OK, sentence, now=case.now, operation="transition",
+               rule=reasons.ON_MERGE, config_sha=case.in_force.sha)  # fmt: skip
+    return None
 
 
 def _close(session: Session, look: Look, thread: Thread, policy: Policy, *, now: datetime) -> None:

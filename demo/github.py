@@ -354,7 +354,26 @@ class SimulatedGitHub:
         if isinstance(thread, PullRequest) and merged:
             thread.merged_at = thread.closed_at
         self._changed(thread, "closed", by)
+        if isinstance(thread, PullRequest) and merged and self._closes_what_it_says(thread):
+            for issue in self.closing(thread):
+                if issue.state == "open":
+                    self.close(issue.repository.full_name, issue.number, by=by)
         return thread
+
+    def link(self, repo: str, number: int, issue: Issue) -> None:
+        """Somebody links an issue to a pull request, so that its merge closes it; GitHub tells nobody."""
+        self.pull_request(repo, number).linked.append(issue)
+
+    def closing(self, pull: PullRequest) -> list[Issue]:
+        """What the merge closes: said in its text, if it goes into the default branch, or linked by hand."""
+        said = re.findall(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):? #(\d+)", pull.body, re.IGNORECASE)
+        counts = said if pull.base_ref == pull.repository.default_branch else []
+        named = (pull.repository.threads.get(int(number)) for number in counts)
+        issues = [thread for thread in named if isinstance(thread, Issue)]
+        return issues + [issue for issue in pull.linked if issue not in issues]
+
+    def _closes_what_it_says(self, pull: PullRequest) -> bool:
+        return pull.repository.closes_linked and pull.base_ref == pull.repository.default_branch
 
     def reopen(self, repo: str, number: int, by: str | None = None) -> Thread:
         thread = self.thread(repo, number)

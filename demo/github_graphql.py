@@ -1,4 +1,4 @@
-"""The one mutation and the one query of GitHub's GraphQL API that Greenroom sends, in the simulated GitHub."""
+"""The one mutation and the two queries of GitHub's GraphQL API that Greenroom sends, in the simulated GitHub."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def answer_query() -> Json:
     query, variables = str(sent.get("query", "")), dict(sent.get("variables") or {})
     if "minimizeComment" in query:
         return minimize_comment(variables)
+    if "closingIssuesReferences" in query:
+        return list_closing(variables)
     if "pullRequests(" in query:
         return list_open(variables)
     return {"errors": [{"message": "The simulated GitHub knows no such query"}]}
@@ -60,6 +62,18 @@ def list_open(variables: Json) -> Json:
         issues = [thread for thread in threads if isinstance(thread, Issue) and labels & {*thread.labels}]
         found["issues"] = connection(issues, variables["issues"])
     return {"data": {"repository": found}}
+
+
+def list_closing(variables: Json) -> Json:
+    """https://docs.github.com/graphql/reference/objects#pullrequest"""
+    name = f"{variables['owner']}/{variables['name']}"
+    repository = simulated().repositories.get(name)
+    pull = repository.threads.get(variables["number"]) if repository is not None else None
+    if not isinstance(pull, PullRequest) or not g.issued.reaches(repository):
+        return refused("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {variables['number']}.")
+    nodes = [{**node(issue), "repository": named(issue.repository)} for issue in simulated().closing(pull)]
+    closed = {"closingIssuesReferences": {"nodes": nodes}}
+    return {"data": {"repository": {"nameWithOwner": pull.repository.full_name, "pullRequest": closed}}}
 
 
 def connection(threads: Sequence[Thread], after: str | None) -> Json:

@@ -140,6 +140,8 @@ class PullRequest(Thread):
     files: dict[str, str] = field(default_factory=dict)
     """What it changes, with the new texts."""
     merged_at: datetime | None = None
+    linked: list[Issue] = field(default_factory=list)
+    """What people linked by hand, to be closed by its merge."""
 
 
 @dataclass
@@ -158,6 +160,8 @@ class Repository:
     threads: dict[int, Thread] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     former_names: list[str] = field(default_factory=list)
+    closes_linked: bool = True
+    """Whether a merge into the default branch closes what it says it closes: a setting of repositories."""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     commits: set[str] = field(default_factory=lambda: {"b" * 40})
     """The SHAs that its default branch and its pull requests ever had at their head."""

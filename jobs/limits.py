@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from bot.context import Context
-from bot.github.calls import Call
+from bot.github.call import Call
 from bot.github.errors import RateLimited
 from storage import installations, rates
 

@@ -17,6 +17,7 @@ from githubkit.exception import RequestError, RequestFailed
 
 from bot.events import CheckRunFacts, CommentFacts, DeploymentFacts, FileFacts, IssueFacts, PullRequestFacts
 from bot.github.app_jwt import app_jwt
+from bot.github.call import READ_THREADS, WRITE_THREADS, Call
 from bot.github.conditional import Remembered
 from bot.github.errors import (
     NotConfigured,
@@ -40,38 +41,6 @@ HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "202
 Facts = TypeVar("Facts")
 Reaction = Literal["+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"]
 
-
-@dataclass(frozen=True)
-class Call:
-    """One of GitHub's endpoints, and what an installation must grant for it."""
-
-    method: str
-    path: str
-    permissions: Mapping[str, str] = field(default_factory=dict)
-    repeatable: bool = True
-    """Whether the same call twice has the effect of one."""
-    reads: bool = False
-    """Whether it changes nothing although it is a POST: a GraphQL query."""
-
-    @property
-    def writes(self) -> bool:
-        return self.method != "GET" and not self.reads
-
-    @property
-    def resource(self) -> str:
-        """Which of GitHub's hourly limits it counts against."""
-        return "graphql" if self.path == "/graphql" else "core"
-
-    @property
-    def points(self) -> int:
-        """What it costs of that limit: of our GraphQL queries each one two, for two lists of a hundred with labels."""
-        return 2 if self.reads else 1
-
-
-# Comments and reactions on issues need `issues`, the same calls on pull requests `pull_requests`:
-# https://docs.github.com/rest/authentication/permissions-required-for-github-apps
-READ_THREADS = {"issues": "read", "pull_requests": "read"}
-WRITE_THREADS = {"issues": "write", "pull_requests": "write"}
 
 CALLS = {
     "app": Call("GET", "/app"),

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from bot.github.calls import Call, GitHub, read_answer
+from bot.github.call import Call
+from bot.github.calls import GitHub, read_answer
 from bot.github.errors import unreadable
 from bot.payload import MalformedPayload, Readable
 

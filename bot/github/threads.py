@@ -1,4 +1,4 @@
-"""A repository's open pull requests and labelled issues, a hundred at a time: what a sweep compares with our rows."""
+"""What GitHub's GraphQL tells at once: all that is open in a repository, for the sweep, and what a merge closes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
-from bot.github.calls import READ_THREADS, Call
+from bot.github.call import READ_THREADS, Call
 from bot.github.errors import NotFound
 from bot.payload import MalformedPayload
 
@@ -49,6 +49,28 @@ query(
 }
 """
 
+CLOSING_ISSUES = Call("POST", "/graphql", READ_THREADS, reads=True)
+
+# Also what was linked by hand, and never read out of a text that anybody can write:
+# https://docs.github.com/graphql/reference/objects#pullrequest
+CLOSING_QUERY = """
+query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) {
+    nameWithOwner
+    pullRequest(number: $number) {
+      closingIssuesReferences(first: 100) {
+        nodes {
+          number title state url createdAt updatedAt
+          author { __typename login ... on User { databaseId } ... on Bot { databaseId } }
+          labels(first: 100) { nodes { name } }
+          repository { nameWithOwner }
+        }
+      }
+    }
+  }
+}
+"""
+
 
 @dataclass(frozen=True)
 class OpenThreads:
@@ -75,6 +97,23 @@ def open_threads(github: Installation, repo: str, label: str) -> Iterator[OpenTh
         for kind, field in (("pulls", "pullRequests"), ("issues", "issues")):
             page = found.get(field, {}).get("pageInfo", {"hasNextPage": False, "endCursor": None})
             wanted[kind], cursors[kind] = page["hasNextPage"], page["endCursor"]
+
+
+def closing_issues(github: Installation, repo: str, number: int) -> tuple[IssueFacts, ...]:
+    """The open issues of the same repository that GitHub says the pull request's merge closes."""
+    owner, name = repo.split("/")
+    asked = {"owner": owner, "name": name, "number": number}
+    return github.query(CLOSING_ISSUES, partial(_closed_by, repo=repo), CLOSING_QUERY, asked)
+
+
+def _closed_by(answer: Any, *, repo: str) -> tuple[IssueFacts, ...]:
+    found = _found(answer, repo=repo)
+    try:
+        closed = found["pullRequest"]["closingIssuesReferences"]["nodes"]
+        here = [node for node in closed if node["repository"]["nameWithOwner"] == found["nameWithOwner"]]
+        return IssueFacts.read_all([_issue(node) for node in here if node["state"] == "OPEN"])
+    except (KeyError, TypeError) as error:
+        raise MalformedPayload(f"what a merge closes lacks {error}") from error
 
 
 def _found(answer: Any, *, repo: str) -> dict[str, Any]:

@@ -284,7 +284,7 @@ class Policy(Section):
     """Whether pull requests of bots are served: with the label `deploy`, never, or like others."""
     labels: Labels = Labels()
     on_merge: OnMerge = "unassign"
-    """What becomes of the environment at a merge; `transition` hands it to the one issue that this closes."""
+    """What becomes of the environment at a merge; `transition` hands it to the one open issue that this closes."""
     on_close: OnClose = "pool"
     """Where it goes: as the pool says, back into the pool, or nowhere."""
     expiry: Expiry = Expiry()

@@ -161,6 +161,28 @@ def handed_over(world: World) -> int:
     return number
 
 
+def merged_into_an_issue(world: World) -> int:
+    """What the issue shows."""
+    world.configure("on_merge: transition")
+    world.github.repositories[REPO].closes_linked = False
+    issue = world.github.open_issue(REPO, "bob").number
+    world.pool()
+    world.github.close(REPO, world.opens(body=f"Closes #{issue}"), merged=True)
+    world.work()
+    return issue
+
+
+def merged_closing_several(world: World) -> int:
+    world.configure("on_merge: transition")
+    world.pool()
+    issues = [world.github.open_issue(REPO, "bob").number for _ in range(2)]
+    world.github.repositories[REPO].closes_linked = False
+    number = world.opens(body=f"Closes #{issues[0]} and closes #{issues[1]}")
+    world.github.close(REPO, number, merged=True)
+    world.work()
+    return number
+
+
 def handed_to_a_person(world: World) -> int:
     number = ready(world)
     world.comments(number, "mona", "/transition user:bob@example.com")
@@ -184,7 +206,7 @@ def waits_for_a_lock(world: World) -> int:
 STATES: list[Callable[[World], int]] = [
     ready, never_ends, cannot_be_extended, in_two_domains, waits, waits_with_an_estimate, waits_while_one_is_made,
     paused, left_the_queue, closed_while_it_waited, from_a_fork, given_back, closed, merged, expired, handed_over,
-    handed_to_a_person, locked, waits_for_a_lock,
+    merged_into_an_issue, merged_closing_several, handed_to_a_person, locked, waits_for_a_lock,
 ]  # fmt: skip
 
 
