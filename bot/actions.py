@@ -12,11 +12,12 @@ from bot import comments, locking, serving
 from bot.arguments import Target
 from bot.asked import Asked, Refused
 from bot.commands import Command
-from bot.gates import Case, Closed, cases, fork_gate, judge
+from bot.gates import Case, Closed, cases, fork_gate, judge, wish_of
 from bot.help import help_text
 from bot.version import VERSION
 from operations import notify, waiting
 from operations.approve import approve_head, withdraw_approval
+from operations.assign import resolve
 from operations.close import close
 from operations.end import EndReason, replenish_soon
 from operations.extend import extend as extend_assignment
@@ -172,6 +173,18 @@ def status(session: Session, asked: Asked, command: Command) -> str | None:
     return None if found.held or found.awaited else comments.nothing_yet()
 
 
+def queue(session: Session, asked: Asked, command: Command) -> str | None:
+    """Who waits for the pools that this has or awaits something of, else for the one that would serve it."""
+    has = [ticket.pool_id for ticket in tickets.all_open(session, asked.holder)]
+    has += [assignment.pool_id for assignment in assignments.all_active(session, asked.holder)]
+    found = [pools.get(session, id) for id in dict.fromkeys(has)]
+    parts = []
+    for pool in found or [resolve(session, wish_of(asked.case))]:
+        counts = pools.counts(session, [pool.id])[pool.id]
+        parts.append(comments.queue(pool, counts, tickets.in_line(session, pool.id), asked.thread))
+    return "\n\n".join(parts)
+
+
 def refresh(session: Session, asked: Asked, command: Command) -> str | None:
     """Compared with GitHub and the provider soon, repaired where it differs, and shown anew."""
     for assignment in assignments.all_active(session, asked.holder):
@@ -220,6 +233,7 @@ ACTIONS: Mapping[str, Action] = {
     "transition": transition,
     "approve": approve,
     "status": status,
+    "queue": queue,
     "refresh": refresh,
     "why": why,
     "lock": locking.lock,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.boxes import Box
@@ -27,8 +28,9 @@ from operations.status import Awaited, Held, Locked, Status
 from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Decision, Reason
 from storage.locks import Lock
+from storage.pools import Counts, Pool
 from storage.threads import Thread, ThreadState
-from storage.tickets import Ticket, TicketState
+from storage.tickets import BOT_CLASS, Ticket, TicketState
 
 LONGEST = 65_536  # characters GitHub takes in a comment
 LONGEST_DESCRIPTION = 140  # of a deployment
@@ -395,6 +397,32 @@ def status_link(url: str) -> str:
 
 def nothing_yet() -> str:
     return "There is no review environment here, and nobody waits for one. `/assign` asks for one."
+
+
+def queue(pool: Pool, counts: Counts, line: Sequence[Ticket], thread: Thread) -> str:
+    """Who waits for the pool, the next first: those shown first, and this one wherever it is."""
+    states = f"{counts.available} available, {counts.assigned} held, {counts.provisioning} being made"
+    if not line:
+        return f"Nobody waits for {code(pool.tag)} ({states})."
+    places = [(place, ticket) for place, ticket in enumerate(line, 1)]
+    shown = [at for at in places if at[0] <= MOST_SHOWN or at[1].holder == replace(thread.holder, domain=at[1].domain)]
+    more = f"\n\nand {len(line) - len(shown)} more" if len(line) > len(shown) else ""
+    rows = [f"| {place} | {_waiter(ticket, thread)} | {_place(ticket)} |" for place, ticket in shown]
+    table = "\n".join(["| | who | since | expected |", "|---|---|---|---|", *rows])
+    return f"{len(line)} {'wait' if len(line) > 1 else 'waits'} for {code(pool.tag)} ({states}):\n\n{table}{more}"
+
+
+def _waiter(ticket: Ticket, thread: Thread) -> str:
+    """What another repository does is not told."""
+    if ticket.repository_id != thread.repository_id:
+        return "another repository"
+    kind = " (bot, after people)" if ticket.priority == BOT_CLASS else ""
+    domain = f", {code(ticket.domain)}" if ticket.domain else ""
+    return f"{named(ticket.holder)}{domain}{kind}"
+
+
+def _place(ticket: Ticket) -> str:
+    return f"{when(ticket.joined_at)} | {_expected(ticket).removeprefix('Expected: ')}"
 
 
 def lock_too_long(longest: timedelta) -> str:

@@ -328,6 +328,27 @@ def test_the_replies_about_locks(world: World, golden: Golden) -> None:
     golden("replies-locks", str(talk))
 
 
+def test_who_waits(world: World, golden: Golden) -> None:
+    waiting = waits_with_an_estimate(world)
+    bot = world.opens("dependabot[bot]")
+    world.comments(bot, "wendy", "/assign")
+    outside = world.opens("eve", draft=True)
+    talk = Conversation(world)
+    talk.about("Who waits, who does not, and who is closed")
+    talk.says(waiting, "rita", "/env queue")
+    talk.says(outside, "rita", "/env queue")
+    world.github.close(REPO, outside)
+    world.work()
+    talk.says(outside, "rita", "/env queue")
+
+    talk.about("Where nobody does")
+    for number in (bot, waiting):
+        world.github.close(REPO, number)
+    world.work()
+    talk.says(outside, "rita", "/env queue")
+    golden("replies-queue", str(talk))
+
+
 def test_the_help(world: World, golden: Golden) -> None:
     talk = Conversation(world)
     number = ready(world)
@@ -337,5 +358,5 @@ def test_the_help(world: World, golden: Golden) -> None:
 
 def test_no_golden_file_is_left_over() -> None:
     states = {f"status-{state.__name__.replace('_', '-')}" for state in STATES}
-    replies = {"replies", "replies-several", "replies-locks", "replies-help"}
+    replies = {"replies", "replies-several", "replies-locks", "replies-help", "replies-queue"}
     assert {path.stem for path in GOLDEN.iterdir()} == replies | states
