@@ -111,6 +111,11 @@ class SimulatedGitHub:
         done = [r for r in self.requests if r.method != "GET" and r.status in (200, 201, 204)]
         return [r for r in done if "/app/" not in r.path and r.path != "/graphql"]
 
+    @property
+    def invalid(self) -> list[LoggedRequest]:
+        """Requests that GitHub could not make sense of: to whomever sends them it will always say so."""
+        return [r for r in self.requests if r.status in (400, 405, 422, 501)]
+
     # What goes wrong
 
     def fail(
