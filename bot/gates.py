@@ -88,8 +88,11 @@ def cases(case: Case) -> list[Case]:
     return [replace(case, domain=domain) for domain in case.touched] or [case]
 
 
-def judge(session: Session, case: Case) -> Closed | Wish:
-    """What may be asked of the pools for this case, or the first gate that is shut. Refuses with PoolNotFound."""
+def judge(session: Session, case: Case, *, its_turn: bool = False) -> Closed | Wish:
+    """What may be asked of the pools for this case, or the first gate that is shut. Refuses with PoolNotFound.
+
+    Where its turn has come, only those who hold something count against quotas: who waits comes after it.
+    """
     wish = wish_of(case)
     pool, no_match = _pool(session, wish)
     case = replace(case, in_force=replace(case.in_force, policy=case.policy.of_pool(pool.tag if pool else None)))
@@ -102,7 +105,7 @@ def judge(session: Session, case: Case) -> Closed | Wish:
             return Closed(Reason.POOL_INACTIVE, "rules", sentence, no_match.details)
         return Closed(Reason.NO_POOL_MATCH, "rules", no_match.message, no_match.details)
     assert pool is not None
-    return _over_quota(session, case, pool) or wish
+    return _over_quota(session, case, pool, its_turn) or wish
 
 
 def wish_of(case: Case) -> Wish:
@@ -217,16 +220,18 @@ GATES: tuple[Gate, ...] = (
 )  # fmt: skip
 
 
-def _over_quota(session: Session, case: Case, pool: Pool) -> Closed | None:
+def _over_quota(session: Session, case: Case, pool: Pool, its_turn: bool) -> Closed | None:
     quotas, thread = case.policy.quotas, case.thread
     own = str(thread.number)
     if quotas.per_repository is not None:
-        others = [number for number in usage.numbers_held(session, case.repository) if number != own]
+        found = usage.numbers_held(session, case.repository, and_waiting=not its_turn)
+        others = [number for number in found if number != own]
         if len(others) >= quotas.per_repository:
             sentence = reasons.quota_repository(quotas.per_repository, _numbered(others))
             return Closed(Reason.QUOTA_REPOSITORY, "quotas.per_repository", sentence, {"holders": others})
     if quotas.per_author is not None:
-        others = [n for n in usage.numbers_held(session, case.repository, thread.author) if n != own]
+        found = usage.numbers_held(session, case.repository, thread.author, and_waiting=not its_turn)
+        others = [number for number in found if number != own]
         if len(others) >= quotas.per_author:
             sentence = reasons.quota_author(thread.author, quotas.per_author, _numbered(others))
             return Closed(Reason.QUOTA_AUTHOR, "quotas.per_author", sentence, {"holders": others})

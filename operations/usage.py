@@ -15,7 +15,9 @@ from storage.threads import Thread
 NUMBERED = (HolderType.PR, HolderType.ISSUE)
 
 
-def numbers_held(session: Session, repository: Repository, author: str | None = None) -> list[str]:
+def numbers_held(
+    session: Session, repository: Repository, author: str | None = None, *, and_waiting: bool = True
+) -> list[str]:
     """The numbers of the pull requests and issues that hold an environment or wait for one, once for each.
 
     With an author, only those that this person opened. The repository is held alone until the transaction ends, so
@@ -29,8 +31,8 @@ def numbers_held(session: Session, repository: Repository, author: str | None = 
             Assignment.status == AssignmentStatus.ACTIVE,
         )
     )
-    waiting = (t.holder_id for t in tickets.open_of_repository(session, repository.id) if t.holder_type in NUMBERED)
-    found = [*held, *waiting]
+    waiting = tickets.open_of_repository(session, repository.id) if and_waiting else []
+    found = [*held, *(ticket.holder_id for ticket in waiting if ticket.holder_type in NUMBERED)]
     if author is not None:
         theirs = set(
             session.scalars(select(Thread.number).where(Thread.repository_id == repository.id, Thread.author == author))
