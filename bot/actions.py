@@ -8,12 +8,13 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from bot import comments, locking, serving
-from bot.arguments import Target
+from bot import comments, locking, pinning, serving
+from bot.arguments import HOUR, Target
 from bot.asked import Asked, Refused
 from bot.commands import Command
 from bot.gates import Case, Closed, cases, fork_gate, judge, wish_of
 from bot.help import help_text
+from bot.lifetimes import room, usual_extension
 from bot.version import VERSION
 from operations import notify, waiting
 from operations.approve import approve_head, withdraw_approval
@@ -28,7 +29,7 @@ from operations.status import status as status_of
 from operations.threads import take_news
 from operations.transition import transition as transition_assignment
 from operations.unassign import unassign as unassign_assignment
-from storage import assignments, decisions, pools, surfaces, tickets
+from storage import assignments, decisions, pins, pools, surfaces, tickets
 from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Reason
 from storage.environments import Environment
@@ -94,23 +95,26 @@ def _cancel_approval(session: Session, asked: Asked) -> str | None:
 
 
 def extend(session: Session, asked: Asked, command: Command) -> str | None:
-    """Within the policy: at most its `extend_max` at once, and its `max_lifetime` in all."""
+    """Within the policy: at most its `extend_max` at once, and its `max_lifetime` in all. What never ends stays so."""
     held = serving.living(session, asked.thread, now=asked.now)
-    for assignment in held or [find_living(session, asked.holder, now=asked.now)]:
+    held = held or [find_living(session, asked.holder, now=asked.now)]
+    ending = [assignment for assignment in held if not assignment.is_immortal]
+    if not ending:
+        raise Refused(comments.nothing_to_extend(pins.of(held[0])))
+    for assignment in ending:
         _extend_one(session, asked, command, assignment)
     return None
 
 
 def _extend_one(session: Session, asked: Asked, command: Command, assignment: Assignment) -> None:
     pool, expiry = pools.get(session, assignment.pool_id), asked.policy.expiry
-    usual = expiry.extend_default or timedelta(hours=pool.extension_hours)
-    added = command.duration or min(usual, expiry.extend_max)
+    added = command.duration or usual_extension(assignment, pool, expiry)
     if added > expiry.extend_max:
         raise Refused(comments.extend_too_long(expiry.extend_max))
-    if assignment.expires_at is not None:
-        room = assignment.assigned_at + expiry.max_lifetime - max(asked.now, assignment.expires_at)
-        if added > room:
-            raise Refused(comments.lifetime_used_up(room, expiry.max_lifetime))
+    left = room(assignment, expiry, now=asked.now)
+    if not HOUR <= added <= left:
+        who_may_pin = asked.policy.commands.specs["pin"].level
+        raise Refused(comments.no_longer_extended(left, expiry.max_lifetime, who_may_pin))
     extend_assignment(session, assignment, added.total_seconds() / 3600, asked.actor, now=asked.now)
     _decide(session, asked, "extend", f"extended by {comments.span(added)} by {asked.login}")
 
@@ -236,6 +240,8 @@ ACTIONS: Mapping[str, Action] = {
     "queue": queue,
     "refresh": refresh,
     "why": why,
+    "pin": pinning.pin,
+    "unpin": pinning.unpin,
     "lock": locking.lock,
     "lock-info": locking.lock_info,
     "unlock": locking.unlock,

@@ -139,7 +139,7 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
         except (Refused, OperationError) as refused:
             log.info("command refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
             if isinstance(refused, Refused) and refused.case is not None and refused.shut is not None:
-                refuse(session, asked.look, refused.case, refused.shut, actor=asked.login)
+                refuse(session, asked.look, refused.case, refused.shut, actor=asked.login, operation=command.verb)
             why = comments.refusal(refused) if isinstance(refused, OperationError) else str(refused)
             return REFUSED, [*said, why]
         if sentence is not None:

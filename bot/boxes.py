@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from bot.arguments import HOUR
 from bot.commands import Command
-from operations.status import Status
+from bot.lifetimes import can_be_extended, usual_extension
+from bot.policy.keys import Policy
+from operations.status import Held, Status
+from storage import pins
 from storage.threads import Thread
 
 MARK = "<!-- greenroom:box {key} -->"  # tells it from the pull request's own tasks, and says what it asks for
@@ -22,25 +26,38 @@ class Box:
         return f"- [ ] {MARK.format(key=self.key)} {self.label}"
 
 
-def offered(thread: Thread, status: Status) -> list[Box]:
+def offered(thread: Thread, status: Status, policy: Policy) -> list[Box]:
     """What can be asked for now. An environment to release is named, so that a late tick never hits another one."""
     if not thread.is_open:
         return []
     if status.held:
         names = [held.environment.name for held in status.held]
         release = [Box(f"release {name}", f"Release {name}" if len(names) > 1 else "Release") for name in names]
-        ends = [held for held in status.held if held.assignment.expires_at is not None]
-        return [Box("extend", f"Extend by {held.pool.extension_hours:g} h") for held in ends[:1]] + release
+        return [*extension(status.held, policy), _pin_or_unpin(status.held), *release]
     if status.awaited:
         return [Box("leave", "Leave the queue")]
     return [Box("assign", "Ask for one")] if status.last is not None or status.moved_to is not None else []
+
+
+def extension(held: list[Held], policy: Policy) -> list[Box]:
+    """The box that extends, while anything of it can be extended."""
+    added = [
+        usual_extension(each.assignment, each.pool, policy.expiry)
+        for each in held
+        if can_be_extended(each.assignment, policy.expiry)
+    ]
+    return [Box("extend", f"Extend by {added[0] / HOUR:g} h")] if added else []
+
+
+def _pin_or_unpin(held: list[Held]) -> Box:
+    return Box("unpin", "Unpin") if any(pins.of(each.assignment) for each in held) else Box("pin", "Pin")
 
 
 def command(key: str) -> Command | None:
     """The command that a tick stands for; None for a box that we do not know."""
     verb, _, name = key.partition(" ")
     match verb:
-        case "extend" | "assign":
+        case "extend" | "assign" | "pin" | "unpin":
             return Command(1, verb)
         case "release" if name:
             return Command(1, "unassign", environment=name)

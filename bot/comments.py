@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from bot.boxes import Box
 from bot.commands import ALIASES, CommandSpec
 from bot.levels import Level
+from bot.lifetimes import can_be_extended, room
 from bot.mistakes import code
-from bot.policy.keys import PATH, Commands, Policy
+from bot.policy.keys import PATH, Commands, Expiry, Policy
 from bot.reasons import ON_MERGE
 from bot.state import State
 from operations.end import EndReason
@@ -24,10 +25,13 @@ from operations.errors import (
     SameAssignment,
 )
 from operations.lock_line import Line
+from operations.review import answer_by
 from operations.status import Awaited, Held, Locked, Status
+from storage import pins
 from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Decision, Reason
 from storage.locks import Lock
+from storage.pins import Pin
 from storage.pools import Counts, Pool
 from storage.threads import Thread, ThreadState
 from storage.tickets import BOT_CLASS, Ticket, TicketState
@@ -106,9 +110,17 @@ def _held(held: Held, policy: Policy, door: Callable[[str], str]) -> str:
         f"### 🟢 Review environment: {held.environment.name} ({_pool(held)})",
         f"Open: {door(held.environment.name)}",
         f"Since: {when(assignment.assigned_at)}, by {assignment.assigned_by}{_origin(assignment)}",
-        f"Expires: {_expiry(assignment, policy.expiry.max_lifetime)}",
+        f"Expires: {_expiry(assignment, policy.expiry)}",
     ]
-    return "  \n".join(lines)
+    pin = pins.of(assignment)
+    return "  \n".join([*lines, _pinned(pin)] if pin is not None else lines)
+
+
+def _pinned(pin: Pin) -> str:
+    asked = f"review on **{when(pin.review_at)}**"
+    if pin.asked_at is not None:
+        asked = f"until **{when(answer_by(pin))}**, unless somebody says that it is still needed"
+    return f"📌 Pinned by {pin.owner}: {code(pin.reason)} · {asked}"
 
 
 def _origin(assignment: Assignment) -> str:
@@ -169,12 +181,12 @@ def _listed(names: list[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _expiry(assignment: Assignment, lifetime: timedelta) -> str:
+def _expiry(assignment: Assignment, expiry: Expiry) -> str:
     """When, and how much more the policy allows; without any time that passes, which would have to be edited."""
     if assignment.expires_at is None:
         return "never"
-    room = assignment.assigned_at + lifetime - assignment.expires_at
-    more = f" · `/extend` adds up to {span(room)} more" if room >= timedelta(hours=1) else ""
+    can = can_be_extended(assignment, expiry)
+    more = f" · `/extend` adds up to {span(room(assignment, expiry))} more" if can else ""
     return f"**{when(assignment.expires_at)}**{more}"
 
 
@@ -347,6 +359,50 @@ def extend_too_long(longest: timedelta) -> str:
 def lifetime_used_up(room: timedelta, lifetime: timedelta) -> str:
     left = f"at most {span(room)} can be added now" if room >= timedelta(hours=1) else "that is used up"
     return f"An environment lives at most {span(lifetime)}: {left}."
+
+
+def no_longer_extended(left: timedelta, lifetime: timedelta, who_may_pin: Level) -> str:
+    may = f"`/pin` keeps it for longer, for {who_may_pin.name.lower()} or above."
+    return f"{lifetime_used_up(left, lifetime)} {may}"
+
+
+def nothing_to_pin() -> str:
+    return "There is no review environment here to pin; `/assign` asks for one."
+
+
+def nothing_pinned() -> str:
+    return "Nothing is pinned here."
+
+
+def pinned_by_another(pin: Pin) -> str:
+    return f"It is pinned by {code(pin.owner)}: {code(pin.reason)}. They can change that, and who may maintain."
+
+
+def pin_of(holder: Holder, pin: Pin) -> str:
+    return f"{named(holder)} by {code(pin.owner)}"
+
+
+def pinned_without_words() -> str:
+    """The reason of a pin that was asked for by a check-box."""
+    return "from the status comment"
+
+
+def nothing_to_extend(pin: Pin | None) -> str:
+    if pin is None:
+        return "It never expires: there is nothing to extend."
+    return f"It is pinned by {code(pin.owner)} and does not expire: there is nothing to extend."
+
+
+def is_still_needed(environment: str, pin: Pin) -> str:
+    end = when(answer_by(pin))
+    asked = f"The review environment {code(environment)} is pinned: {code(pin.reason)}. Is it still needed?"
+    return f"{asked} `/pin` with a reason keeps it; without an answer the pin ends {end}."
+
+
+def is_unpinned(environment: str, pin: Pin, expires_at: datetime | None) -> str:
+    ends = f" and expires {when(expires_at)}" if expires_at is not None else ""
+    asked = f"Nobody said that {code(environment)} is still needed ({code(pin.reason)})"
+    return f"{asked}: it is pinned no more{ends}."
 
 
 def several_environments(names: list[str]) -> str:

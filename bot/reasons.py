@@ -104,6 +104,13 @@ def has_one_already(number: int) -> str:
     return f"It did not go to #{number}, which has one already"
 
 
+def quota_pin(limit: int, holders: Collection[str]) -> str:
+    if limit == 0:
+        return "Nothing is pinned here but by who may maintain: `pin.quota` is 0"
+    used = f"This repository has {len(holders)} of {limit} pins: {', '.join(list(holders)[:MOST_NAMED])}"
+    return f"{used}. `/unpin` there frees one, and who may maintain can pin past that"
+
+
 def withdrawn(label: str) -> str:
     return f"The label {code(label)} was removed"
 

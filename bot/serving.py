@@ -172,11 +172,13 @@ def serve_what_lacks(session: Session, look: Look, case: Case) -> Closed | None:
     return shut
 
 
-def refuse(session: Session, look: Look, case: Case, shut: Closed, *, actor: str | None = None) -> None:
+def refuse(
+    session: Session, look: Look, case: Case, shut: Closed, *, actor: str | None = None, operation: str = "assign"
+) -> None:
     """The shut gate is written down."""
     holder = replace(case.thread.holder, domain=case.domain or "")
-    decide(session, look, holder, shut.reason, shut.sentence, now=case.now, actor=actor, rule=shut.rule,
-           config_sha=case.in_force.sha, inputs=shut.inputs)  # fmt: skip
+    decide(session, look, holder, shut.reason, shut.sentence, now=case.now, operation=operation, actor=actor,
+           rule=shut.rule, config_sha=case.in_force.sha, inputs=shut.inputs)  # fmt: skip
 
 
 def decide(

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bot import boxes, comments
-from bot.policy.keys import Labels, Policy, Surfaces
+from bot.policy.keys import Labels, Policy
 from bot.state import State, state_of
 from operations.status import Status
 from storage.assignments import HolderType
@@ -58,6 +58,7 @@ class CheckRun:
     title: str
     summary: str
     text: str | None
+    buttons: tuple[Button, ...] = ()
 
     @property
     def status(self) -> str:
@@ -71,12 +72,12 @@ class CheckRun:
     @property
     def content(self) -> dict[str, Any]:
         """As GitHub takes it, of a new one and of one that is there: https://docs.github.com/rest/checks/runs."""
-        status, conclusion, _, buttons = CHECKS[self.state]
+        status, conclusion, _, _ = CHECKS[self.state]
         output = {"title": self.title, "summary": self.summary} | ({"text": self.text} if self.text else {})
         ended = {"conclusion": conclusion} if conclusion else {}
         shown = [
             {"label": button.label, "description": button.description, "identifier": button.identifier}
-            for button in buttons
+            for button in self.buttons
         ]
         return {"name": CHECK_NAME, "status": status, **ended, "output": output, "actions": shown}
 
@@ -131,8 +132,8 @@ def view(thread: Thread, status: Status, policy: Policy, place: Place, *, was_to
     labels, labels_change_at = (None, None) if is_settling else _labels(state, status, policy, now)
     return View(
         state=state,
-        comment=_comment(thread, status, body, shown) if has_comment else None,
-        check_run=_check_run(thread, sha, state, status, None if has_comment else body)
+        comment=_comment(thread, status, body, policy) if has_comment else None,
+        check_run=_check_run(thread, sha, state, status, policy, None if has_comment else body)
         if sha is not None and shown.check_run
         else None,
         deployment=_deployment(thread, sha, state, status, shown.environment_name, place)
@@ -144,8 +145,9 @@ def view(thread: Thread, status: Status, policy: Policy, place: Place, *, was_to
     )
 
 
-def _comment(thread: Thread, status: Status, body: str | None, shown: Surfaces) -> str | None:
-    offered = boxes.offered(thread, status) if shown.checkboxes else []
+def _comment(thread: Thread, status: Status, body: str | None, policy: Policy) -> str | None:
+    shown = policy.surfaces
+    offered = boxes.offered(thread, status, policy) if shown.checkboxes else []
     names_commit = not (shown.check_run or shown.deployments)
     return comments.status_comment(thread, body, offered, names_commit=names_commit)
 
@@ -157,9 +159,11 @@ def _settles_at(state: State, status: Status) -> datetime | None:
     return min(awaited.ticket.joined_at for awaited in status.awaited) + SETTLED
 
 
-def _check_run(thread: Thread, sha: str, state: State, status: Status, text: str | None) -> CheckRun:
+def _check_run(thread: Thread, sha: str, state: State, status: Status, policy: Policy, text: str | None) -> CheckRun:
     title, summary = comments.check_run(state, thread, status)
-    return CheckRun(sha, str(thread.holder), state, title, summary, text)
+    can_extend = bool(boxes.extension(status.held, policy))
+    buttons = tuple(button for button in CHECKS[state][3] if button is not EXTEND or can_extend)
+    return CheckRun(sha, str(thread.holder), state, title, summary, text, buttons)
 
 
 def superseded(thread: Thread, sha: str) -> CheckRun:

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from bot import comments
 from bot.github.errors import Forbidden, Invalid, NotFound
 from bot.surfaces import SETTLED
+from jobs.pins import review_key
 from jobs.place import Place
 from operations.end import EndReason
 from operations.status import Held, Status
-from storage import notices, tickets
+from storage import notices, pins, tickets
 from storage.notices import Notice, NoticeKind
 from storage.threads import Thread
 
@@ -59,7 +60,9 @@ def _is_outdated(thread: Thread, status: Status, notice: Notice, now: datetime) 
             return notice.key not in [held.assignment.id for held in status.held]
         case NoticeKind.EXPIRED:
             return not thread.is_open or bool(status.held or status.awaited)
-        case NoticeKind.REFUSED | NoticeKind.UNLOCKED:
+        case NoticeKind.PIN_REVIEW:
+            return notice.key not in [review_key(a := held.assignment, pins.of(a)) for held in status.held]
+        case NoticeKind.REFUSED | NoticeKind.UNLOCKED | NoticeKind.UNPINNED:
             return not thread.is_open or notice.created_at + ANSWERED <= now
 
 

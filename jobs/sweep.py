@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from jobs.locks import end_leases
+from jobs.pins import review_pins
 from jobs.surfaces import retire_soon
 from jobs.workshop import Workshop
 from operations import environments as life
@@ -30,6 +31,7 @@ def sweep(shop: Workshop, task: Task) -> None:
         if expired < BATCH:
             break
     end_leases(shop, task)
+    review_pins(shop, task)
     now = shop.clock()
     with shop.step(task) as session:
         pools.end_stale_runs(session, now=now)

@@ -16,7 +16,7 @@ from operations.events import EventType
 from operations.exhausted import exhausted
 from operations.expire import expire, is_past_due
 from operations.match import match
-from storage import assignments, audit, environments, pools, tickets
+from storage import assignments, audit, environments, pins, pools, tickets
 from storage.assignments import Assignment, AssignmentStatus, Holder, HolderType
 from storage.audit import Actor
 from storage.database import new_id
@@ -153,12 +153,13 @@ def _current(session: Session, wish: Wish) -> Assignment | None:
 
 
 def metadata_of(holder: Holder, extra: dict[str, Any]) -> dict[str, Any]:
-    """The caller's metadata with what the server adds by type (contract section 5)."""
+    """The caller's metadata with what the server adds by type (contract section 5); nobody pins by it."""
+    extra = pins.without(extra)
     if holder.type == HolderType.USER:
         return {**extra, "userEmail": holder.id}
     if holder.type in (HolderType.PR, HolderType.ISSUE) and holder.id.isdecimal():
         return {**extra, f"{'pr' if holder.type == HolderType.PR else 'issue'}Number": int(holder.id)}
-    return dict(extra)
+    return extra
 
 
 def _reuse(session: Session, current: Assignment, wish: Wish, actor: Actor, *, now: datetime) -> Assigned:

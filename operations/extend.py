@@ -11,7 +11,7 @@ from operations import notify
 from operations.emit import emit_assignment
 from operations.events import EventType
 from operations.times import iso_or_none
-from storage import audit, pools
+from storage import audit, pins, pools
 from storage.assignments import Assignment
 from storage.audit import Actor
 
@@ -36,11 +36,11 @@ def extend(
     """The assignment ends `hours` later than it would have: max(now, expires_at) + hours (contract R3).
 
     Without hours: `default_hours`, else the pool's extension. `is_immortal` True makes it never end, False gives
-    an immortal one an end again, counted from now; hours alone change nothing on an immortal one. The caller has
-    found the assignment living (operations/find.py).
+    an immortal one an end again, counted from now; hours alone change nothing on an immortal one. With its end comes
+    the end of a pin. The caller has found the assignment living (operations/find.py).
     """
     pool = pools.get(session, assignment.pool_id)
-    previous = assignment.expires_at
+    previous, pin = assignment.expires_at, pins.of(assignment)
     added = hours if hours is not None else default_hours or pool.extension_hours
     if is_immortal:
         assignment.expires_at = None
@@ -52,6 +52,11 @@ def extend(
     if assignment.expires_at == previous:
         return Extended(assignment, previous, added)
     assignment.version += 1
+    if pin is not None:
+        pins.keep(assignment, None)
+        audit.record(session, "assignment.unpinned", assignment.id, actor, now=now,
+                     repository_id=assignment.repository_id, holder=str(assignment.holder),
+                     owner=pin.owner)  # fmt: skip
     session.flush()
     audit.record(
         session,

@@ -16,7 +16,8 @@ from operations.events import EventType
 from operations.expire import expire, is_past_due
 from operations.locked import lock_of
 from operations.unlock import unlock_all
-from storage import assignments, audit
+from operations.unpin import unpin
+from storage import assignments, audit, pins
 from storage.assignments import Assignment, Holder
 from storage.audit import Actor
 from storage.environments import Environment
@@ -27,8 +28,9 @@ def transition(
 ) -> Assignment:
     """The assignment is the target's: same row, environment, expiry, domain and use, one version up (contract R5).
 
-    A lock on it ends: its pull request holds it no more. Its metadata is what the target's type adds,
-    `previousAssignment`, and `extra`. Refuses with SameAssignment and TargetAlreadyAssigned.
+    A lock on it ends: its pull request holds it no more; and so does a pin, so that it has an end again. Its metadata
+    is what the target's type adds, `previousAssignment`, and `extra`. Refuses with SameAssignment and
+    TargetAlreadyAssigned.
     """
     source = assignment.holder
     target = Holder(source.repository_id, target.type, target.id, source.domain)
@@ -39,6 +41,7 @@ def transition(
         expire(session, held, now=now)
     elif held is not None:
         raise TargetAlreadyAssigned(target, session.get_one(Environment, held.environment_id).name)
+    unpin(session, assignment, actor, now=now)
     _move(session, assignment, target, extra)
     unlock_all(session, lock_of(assignment), actor, now=now)
     take_ticket(session, assignment, now=now)
@@ -66,7 +69,7 @@ def _move(session: Session, assignment: Assignment, target: Holder, extra: dict[
         with session.begin_nested():
             assignment.holder_type, assignment.holder_id = target.type, target.id
             assignment.transitioned_from = str(source)
-            assignment.extra = {**metadata_of(target, {}), **previous, **extra}
+            assignment.extra = {**metadata_of(target, {}), **previous, **pins.without(extra)}
             assignment.version += 1
     except IntegrityError as error:
         held = assignments.find_active(session, target)

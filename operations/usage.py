@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from storage import tickets
+from storage import pins, tickets
 from storage.assignments import Assignment, AssignmentStatus, HolderType
+from storage.pins import Pin
 from storage.repositories import Repository
 from storage.threads import Thread
 
@@ -23,7 +24,7 @@ def numbers_held(
     With an author, only those that this person opened. The repository is held alone until the transaction ends, so
     that of two who count at once the second one sees what the first one takes.
     """
-    session.execute(select(Repository.id).where(Repository.id == repository.id).with_for_update())
+    _hold(session, repository)
     held = session.scalars(
         select(Assignment.holder_id).where(
             Assignment.repository_id == repository.id,
@@ -39,6 +40,16 @@ def numbers_held(
         )
         found = [number for number in found if number.isdecimal() and int(number) in theirs]
     return sorted(found, key=lambda number: (len(number), number))
+
+
+def pinned(session: Session, repository: Repository) -> list[tuple[Assignment, Pin]]:
+    """What the repository has pinned now. It is held alone until the transaction ends, as for numbers_held()."""
+    _hold(session, repository)
+    return pins.living(session, repository.id)
+
+
+def _hold(session: Session, repository: Repository) -> None:
+    session.execute(select(Repository.id).where(Repository.id == repository.id).with_for_update())
 
 
 def held_this_month(session: Session, pool_id: str, *, now: datetime) -> timedelta:

@@ -15,6 +15,8 @@ from storage.database import Base, Id, new_id
 class NoticeKind(StrEnum):
     READY = "ready"  # after a wait; about an assignment
     EXPIRED = "expired"  # about an assignment
+    PIN_REVIEW = "pin_review"  # about an assignment and its review date
+    UNPINNED = "unpinned"  # as nobody answered; about an assignment and its review date
     UNLOCKED = "unlocked"  # by somebody else; about a lock's ticket
     REFUSED = "refused"  # what somebody asked for without words; about the delivery that told us
 

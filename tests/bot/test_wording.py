@@ -203,10 +203,22 @@ def waits_for_a_lock(world: World) -> int:
     return number
 
 
+def pinned(world: World) -> int:
+    number = ready(world)
+    world.comments(number, "wendy", "/pin 5d demo for @customer")
+    return number
+
+
+def asked_about(world: World) -> int:
+    number = pinned(world)
+    world.later(days=5)
+    return number
+
+
 STATES: list[Callable[[World], int]] = [
     ready, never_ends, cannot_be_extended, in_two_domains, waits, waits_with_an_estimate, waits_while_one_is_made,
     paused, left_the_queue, closed_while_it_waited, from_a_fork, given_back, closed, merged, expired, handed_over,
-    merged_into_an_issue, merged_closing_several, handed_to_a_person, locked, waits_for_a_lock,
+    merged_into_an_issue, merged_closing_several, handed_to_a_person, locked, waits_for_a_lock, pinned, asked_about,
 ]  # fmt: skip
 
 
@@ -349,6 +361,25 @@ def test_who_waits(world: World, golden: Golden) -> None:
     golden("replies-queue", str(talk))
 
 
+def test_the_replies_about_pins(world: World, golden: Golden) -> None:
+    world.pool(max_total=2, min_available=2)
+    first, second, nothing = world.opens(), world.opens("bob"), world.opens("eve", draft=True)
+    world.configure("pin: {quota: 1}")
+    talk = Conversation(world)
+    talk.says(first, "trish", "/pin customer demo")
+    talk.says(first, "wendy", "/pin 5d")
+    talk.says(first, "wendy", "/pin 5d customer demo")
+    talk.says(first, "alice", "/extend 24h")
+    talk.says(second, "wendy", "/pin another one")
+    talk.says(second, "mona", "/pin another one")
+    talk.says(second, "wendy", "/pin mine now")
+    talk.says(second, "wendy", "/unpin")
+    talk.says(nothing, "wendy", "/pin customer demo")
+    talk.says(first, "wendy", "/unpin")
+    talk.says(first, "wendy", "/unpin")
+    golden("replies-pins", str(talk))
+
+
 def test_the_help(world: World, golden: Golden) -> None:
     talk = Conversation(world)
     number = ready(world)
@@ -358,5 +389,5 @@ def test_the_help(world: World, golden: Golden) -> None:
 
 def test_no_golden_file_is_left_over() -> None:
     states = {f"status-{state.__name__.replace('_', '-')}" for state in STATES}
-    replies = {"replies", "replies-several", "replies-locks", "replies-help", "replies-queue"}
+    replies = {"replies", "replies-several", "replies-locks", "replies-pins", "replies-help", "replies-queue"}
     assert {path.stem for path in GOLDEN.iterdir()} == replies | states
