@@ -17,10 +17,12 @@ from bot.commands import COMMANDS, Command, Parsed, parse
 from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
 from bot.gates import Case
 from bot.github.errors import GitHubError, NotFound
+from bot.levels import Level
+from bot.lifetimes import note_activity
 from bot.look import Effect, Look, known_repository, news_of_issue, news_of_pull_request, nothing
 from bot.policy.configuration import in_force
 from bot.policy.keys import Commands
-from bot.serving import refuse
+from bot.serving import living, refuse
 from operations.errors import OperationError
 from operations.threads import News, take_news
 from storage import pools, queue, repositories
@@ -148,7 +150,11 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
 
 
 def run_one(session: Session, asked: Asked, command: Command) -> str | None:
-    """What there is to say about it when it was done. Refuses with Refused and OperationError."""
+    """What there is to say about it when it was done. Refuses with Refused and OperationError.
+
+    It counts as activity (bot-behaviour 6.2), unless anybody may give it who can read: whoever only looks, such as by
+    `/status`, does not use the environment, and must not be able to keep it.
+    """
     spec = asked.policy.commands.specs[command.verb]
     may = asked.level >= spec.level or (spec.author and asked.login == asked.thread.author)
     may = may or spec.holder  # who that is only its action can see
@@ -156,7 +162,11 @@ def run_one(session: Session, asked: Asked, command: Command) -> str | None:
         raise Refused(comments.not_permitted(spec, asked.level))
     if not asked.thread.is_open and not spec.closed:
         raise Refused(comments.closed_thread(spec))
-    return ACTIONS[command.verb](session, asked, command)
+    sentence = ACTIONS[command.verb](session, asked, command)
+    if COMMANDS[command.verb].level > Level.READ:
+        held = living(session, asked.thread, now=asked.now)
+        note_activity(session, held, asked.policy.expiry, asked.actor, now=asked.now)
+    return sentence
 
 
 def _is_for_us(look: Look, where: RepositoryFacts, speech: Speech) -> bool:

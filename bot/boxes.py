@@ -10,7 +10,6 @@ from bot.commands import Command
 from bot.lifetimes import can_be_extended, usual_extension
 from bot.policy.keys import Policy
 from operations.status import Held, Status
-from storage import pins
 from storage.threads import Thread
 
 MARK = "<!-- greenroom:box {key} -->"  # tells it from the pull request's own tasks, and says what it asks for
@@ -26,6 +25,9 @@ class Box:
         return f"- [ ] {MARK.format(key=self.key)} {self.label}"
 
 
+PIN, UNPIN = Box("pin", "Pin"), Box("unpin", "Unpin")
+
+
 def offered(thread: Thread, status: Status, policy: Policy) -> list[Box]:
     """What can be asked for now. An environment to release is named, so that a late tick never hits another one."""
     if not thread.is_open:
@@ -33,7 +35,7 @@ def offered(thread: Thread, status: Status, policy: Policy) -> list[Box]:
     if status.held:
         names = [held.environment.name for held in status.held]
         release = [Box(f"release {name}", f"Release {name}" if len(names) > 1 else "Release") for name in names]
-        return [*extension(status.held, policy), _pin_or_unpin(status.held), *release]
+        return [*extension(status.held, policy), UNPIN if status.is_pinned else PIN, *release]
     if status.awaited:
         return [Box("leave", "Leave the queue")]
     return [Box("assign", "Ask for one")] if status.last is not None or status.moved_to is not None else []
@@ -47,10 +49,6 @@ def extension(held: list[Held], policy: Policy) -> list[Box]:
         if can_be_extended(each.assignment, policy.expiry)
     ]
     return [Box("extend", f"Extend by {added[0] / HOUR:g} h")] if added else []
-
-
-def _pin_or_unpin(held: list[Held]) -> Box:
-    return Box("unpin", "Unpin") if any(pins.of(each.assignment) for each in held) else Box("pin", "Pin")
 
 
 def command(key: str) -> Command | None:

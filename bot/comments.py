@@ -382,6 +382,14 @@ def pin_of(holder: Holder, pin: Pin) -> str:
     return f"{named(holder)} by {code(pin.owner)}"
 
 
+def pinned_by_label(label: str) -> str:
+    return f"from the label {label}"
+
+
+def label_by_nobody(label: str) -> str:
+    return f"Nobody knows who changed the label {code(label)} while Greenroom did not hear of it: `/pin` says why."
+
+
 def pinned_without_words() -> str:
     """The reason of a pin that was asked for by a check-box."""
     return "from the status comment"

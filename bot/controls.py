@@ -1,4 +1,4 @@
-"""What people do with what we show: they tick a box, press a button, ask for a check again, change our comment."""
+"""What people do with what we show: tick a box, press a button, set the label for pins, change our comment."""
 
 from __future__ import annotations
 
@@ -12,22 +12,31 @@ from bot import boxes, comments, serving
 from bot.answering import fresh_news, run_one
 from bot.asked import Asked, Refused
 from bot.commands import Command
-from bot.events import CheckRunEvent, CheckSuiteEvent, IssueCommentEvent, PullRequestFacts, RepositoryFacts
+from bot.events import (
+    CheckRunEvent,
+    CheckSuiteEvent,
+    IssueCommentEvent,
+    IssuesEvent,
+    PullRequestEvent,
+    PullRequestFacts,
+    RepositoryFacts,
+)
 from bot.gates import Case
 from bot.github.errors import NotFound
 from bot.levels import Level
 from bot.look import Effect, Look, known_repository, news_of_pull_request, nothing
 from bot.policy.configuration import in_force
+from bot.reconciling import SOMEBODY
 from bot.surfaces import CHECK_NAME, EXTEND, RELEASE, RETRY
 from operations import notify
 from operations.errors import OperationError
-from operations.reconcile import refresh_soon
+from operations.reconcile import note_worked, refresh_soon
 from operations.threads import News, take_news
-from storage import notices, surfaces, threads
+from storage import notices, pins, pools, surfaces, threads
 from storage.assignments import HolderType
 from storage.audit import Actor
 from storage.notices import NoticeKind
-from storage.surfaces import Kind
+from storage.surfaces import Kind, Mirrored
 from storage.threads import Thread
 
 # What the buttons stand for; RETRY is no command: it asks the gates again, as an event would.
@@ -106,6 +115,40 @@ def button_pressed(look: Look, event: CheckRunEvent) -> Effect:
         elif event.identifier == RETRY.identifier:
             told = serving.Told(serving.RETRY, files=surroundings.files, closes=closes)
             _retry(session, asked, facts, told)
+        notify.refresh(session, thread, now=now)
+
+    return effect
+
+
+def keep_label_changed(look: Look, event: PullRequestEvent | IssuesEvent) -> Effect:
+    """The label that stands for a pin asks for one, or for its end, by who may give that command (bot-behaviour 6.4).
+
+    What it is on GitHub counts, so that order and repetition change nothing. Where it says something else than the
+    rows afterwards, as it was refused or no person did it, the refresh resets it; of our own change nothing is left to
+    do.
+    """
+    github = look.installation(event.installation_id)
+    about = event.pull_request if isinstance(event, PullRequestEvent) else event.issue
+    news = fresh_news(look, github, about, event.repository, event.installation_id)
+    by_person, login = event.sender.type == PEOPLE, event.sender.login
+    level = look.permissions.of(github, event.repository.full_name, login) if by_person else Level.NONE
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        thread = take_news(session, repository, news, now=now)
+        note_worked(thread)
+        if not pools.of_repository(session, repository.id):
+            return
+        case = Case(repository, thread, in_force(session, repository.id), now)
+        label = case.policy.labels.keep
+        surfaces.mirror(session, thread.id, Mirrored.SET if case.has(label) else Mirrored.UNSET, now=now)
+        is_pinned = any(pins.of(held) is not None for held in serving.living(session, thread, now=now))
+        if case.has(label) != is_pinned and by_person:
+            command = Command(1, "unpin") if is_pinned else Command(1, "pin", reason=comments.pinned_by_label(label))
+            _run(session, _asked(look, case, login, level, now), command)
+        elif case.has(label) != is_pinned and event.sender is SOMEBODY:
+            asked = _asked(look, case, thread.author, level, now)
+            _tell(session, asked, comments.label_by_nobody(label))
         notify.refresh(session, thread, now=now)
 
     return effect

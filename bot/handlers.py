@@ -70,8 +70,10 @@ def _number_to_judge(event: PullRequestEvent, facts: PullRequestFacts) -> int | 
 
 
 def pull_request_labeled(look: Look, event: PullRequestEvent) -> Effect:
-    """The labels of the policy ask for an environment, or end it; others mean nothing."""
+    """The labels of the policy ask for an environment or a pin, or end it; others mean nothing."""
     labels = look.policy(event.repository).labels
+    if _is(event.label, labels.keep):
+        return controls.keep_label_changed(look, event)
     means = (event.label or "").lower() in (labels.deploy.lower(), labels.off.lower())
     return pull_request_changed(look, event) if means else nothing_to_do
 
@@ -79,6 +81,8 @@ def pull_request_labeled(look: Look, event: PullRequestEvent) -> Effect:
 def issue_changed(look: Look, event: IssuesEvent) -> Effect:
     """It holds an environment while it is open and has the deploy label, unless a command took it away."""
     labels = look.policy(event.repository).labels
+    if _is(event.label, labels.keep):
+        return controls.keep_label_changed(look, event)
     if event.label is not None and event.label.lower() not in (labels.deploy.lower(), labels.off.lower()):
         return nothing_to_do
     seen = look.issue(event.installation_id, event.repository, event.issue)
@@ -91,6 +95,10 @@ def issue_changed(look: Look, event: IssuesEvent) -> Effect:
         serving.serve_issue(session, look, repository, seen, Told(event.action, event.label, event.sender), now=now)
 
     return effect
+
+
+def _is(told: str | None, label: str) -> bool:
+    return told is not None and told.lower() == label.lower()
 
 
 def nothing_to_do(session: Session, now: datetime) -> None:

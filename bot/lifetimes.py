@@ -1,12 +1,17 @@
-"""How long environments live by the policy: by how much their end may still be moved."""
+"""How long environments live by the policy: by how much their end may still be moved, and what activity leaves."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from bot.arguments import HOUR
 from bot.policy.keys import Expiry
+from operations.extend import keep_alive
 from storage.assignments import Assignment
+from storage.audit import Actor
 from storage.pools import Pool
 
 
@@ -29,3 +34,10 @@ def usual_extension(assignment: Assignment, pool: Pool, expiry: Expiry) -> timed
 def can_be_extended(assignment: Assignment, expiry: Expiry) -> bool:
     """Whether there is at least the shortest extension left."""
     return room(assignment, expiry) >= HOUR
+
+
+def note_activity(session: Session, held: Iterable[Assignment], expiry: Expiry, actor: Actor, *, now: datetime) -> None:
+    """A push, a command or a visit leaves at least `activity_floor`, within `max_lifetime` (bot-behaviour 6.2)."""
+    for assignment in held:
+        left = max(assignment.assigned_at + expiry.max_lifetime - now, timedelta())
+        keep_alive(session, assignment, min(expiry.activity_floor, left), actor, now=now)

@@ -15,7 +15,9 @@ from bot.api.router import PREFIX
 from bot.context import Context
 from bot.github.web import WebGitHub
 from bot.levels import Level
+from bot.lifetimes import note_activity
 from bot.login import Problem, Sessions, for_people
+from bot.policy.configuration import policy_of
 from bot.rates import Turnstile
 from providers.provider import ProviderError, Unsupported
 from storage import assignments, audit, environments, pools, repositories, threads
@@ -69,7 +71,10 @@ class LoginLink:
         self._sessions = Sessions(context)
 
     def follow(self) -> Response:
-        """The visitor is sent into the environment, by a link that is made now, is good once and is audited."""
+        """The visitor is sent into the environment, by a link that is made now, is good once and is audited.
+
+        That is activity, which leaves the environment a while to live (bot-behaviour 6.2).
+        """
         wanted = _wanted()
         user = self._sessions.visitor()
         with self._context.database.reading() as session:
@@ -82,11 +87,13 @@ class LoginLink:
             held = assignments.lock_of_environment(session, door.environment.id)
             if held is None or held.id != door.assignment.id:
                 raise NotThere
+            actor, now = self._sessions.actor(user), self._context.clock()
             audit.record(
-                session, "credentials.revealed", g.request_id, self._sessions.actor(user), now=self._context.clock(),
+                session, "credentials.revealed", g.request_id, actor, now=now,
                 repository_id=door.repository.id, operation=f"GET {PREFIX}/auth/continue",
                 environments=[door.environment.name],
             )  # fmt: skip
+            note_activity(session, [held], policy_of(session, door.repository.id).expiry, actor, now=now)
         return redirect(address, HTTPStatus.SEE_OTHER)
 
     def _check(self, user: User, repo: str, door: Door | None) -> None:

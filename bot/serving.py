@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from bot import reasons
 from bot.events import AccountFacts, IssueFacts, PullRequestFacts
 from bot.gates import Case, Closed, cases, fork_gate, has_label, judge
+from bot.lifetimes import note_activity
 from bot.look import Look, Seen, news_of_issue, news_of_pull_request
 from bot.policy.configuration import in_force
 from bot.policy.keys import Labels, Policy
@@ -20,7 +21,6 @@ from operations.close import close
 from operations.end import EndReason
 from operations.errors import PoolExhausted, TargetAlreadyAssigned
 from operations.expire import is_past_due
-from operations.extend import keep_alive
 from operations.reconcile import note_worked
 from operations.threads import take_news
 from operations.transition import transition
@@ -224,10 +224,8 @@ def _keep(session: Session, look: Look, case: Case, told: Told) -> None:
     """A push keeps alive what is held; where it ends a fork's approval, that is written down, and it waits no more."""
     if told.action != "synchronize":
         return
-    now, expiry = case.now, case.policy.expiry
-    for assignment in living(session, case.thread, now=now):
-        room = max(assignment.assigned_at + expiry.max_lifetime - now, timedelta(0))
-        keep_alive(session, assignment, min(expiry.activity_floor, room), look.actor, now=now)
+    now = case.now
+    note_activity(session, living(session, case.thread, now=now), case.policy.expiry, look.actor, now=now)
     shut = fork_gate(session, case)
     if shut is None or shut.reason != Reason.APPROVAL_LAPSED:
         return

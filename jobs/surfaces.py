@@ -16,6 +16,7 @@ from bot.github.errors import Forbidden, Invalid, NotFound
 from bot.policy.configuration import policy_of
 from bot.surfaces import CheckRun, View, output_labels, superseded, view
 from bot.surfaces import Place as Shown
+from jobs.labels import mirror_pin, show_state
 from jobs.notices import give_notice
 from jobs.pieces import CheckRunPiece, CommentPiece, DeploymentPiece, Piece
 from jobs.place import Place
@@ -25,7 +26,7 @@ from operations.foresee import foresee
 from operations.status import status
 from storage import installations, surfaces, tickets
 from storage.repositories import Repository
-from storage.surfaces import INACTIVE, Kind, Surface
+from storage.surfaces import INACTIVE, KEEP, Kind, Surface
 from storage.tasks import Task
 from storage.threads import Thread
 
@@ -61,7 +62,8 @@ def refresh(shop: Workshop, task: Task) -> None:
     granted = installed.permissions if installed is not None else None
     _Refresh(place, thread, wanted, rows, granted, now).run()
     if wanted.labels is not None:
-        _label(place, thread, output_labels(policy.labels), wanted.labels)
+        show_state(place, thread, output_labels(policy.labels), wanted.labels)
+    mirror_pin(place, thread, policy.labels.keep, rows.get((Kind.LABELS, KEEP)), is_pinned=present.is_pinned)
     give_notice(place, thread, present, now=now)
     if wanted.changes_at is not None:
         with shop.step(task) as session:
@@ -246,27 +248,6 @@ class _Refresh:
         if any(row.ended_at is None for row in over):
             with self._place.shop.step(self._place.task) as session:
                 surfaces.end_deployments(session, self._thread.id, present, now=self._now)
-
-
-def _label(place: Place, thread: Thread, ours: frozenset[str], wanted: frozenset[str]) -> None:
-    """Of our labels it has the wanted ones; what somebody set by hand is reset, others' labels are left alone."""
-    present = ours & set(thread.labels)
-    try:
-        if wanted - present:
-            place.github.add_labels(place.repo, place.number, sorted(wanted - present))
-            _record_labels(place, thread, ours, present | wanted)
-        for label in sorted(present - wanted):
-            place.github.remove_label(place.repo, place.number, label)
-            _record_labels(place, thread, frozenset([label]), frozenset())
-    except REFUSED as error:
-        log.warning("not labelled", thread=str(place), reason=str(error))
-
-
-def _record_labels(place: Place, thread: Thread, ours: frozenset[str], present: frozenset[str]) -> None:
-    """After each write: where the next one has to wait for its turn, this one is not made again."""
-    with place.shop.step(place.task) as session:
-        row = session.get_one(Thread, thread.id)
-        row.labels = [label for label in row.labels if label not in ours] + sorted(present)
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage import assignments, decisions, environments, locks, pools, tickets
+from storage import assignments, decisions, environments, locks, pins, pools, tickets
 from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.decisions import Decision
 from storage.dedicated import DedicatedEnvironment
@@ -52,6 +52,10 @@ class Status:
     moved_to: Holder | None  # who has what it had
     decision: Decision | None
     locks: list[Locked] = field(default_factory=list)
+
+    @property
+    def is_pinned(self) -> bool:
+        return any(pins.of(held.assignment) is not None for held in self.held)
 
 
 def status(session: Session, thread: Thread) -> Status:

@@ -19,7 +19,17 @@ class Kind(StrEnum):
     COMMENT = "comment"  # the status comment
     CHECK_RUN = "check_run"
     DEPLOYMENT = "deployment"
-    LABELS = "labels"
+    LABELS = "labels"  # the one that stands for a pin
+
+
+KEEP = "keep"  # the key of the label that stands for a pin
+
+
+class Mirrored(StrEnum):
+    """The state of that label on GitHub, as we wrote it or as what others did with it was worked."""
+
+    SET = "set"
+    UNSET = "unset"
 
 
 class Surface(Base):
@@ -43,7 +53,7 @@ class Surface(Base):
     key: Mapped[str] = mapped_column(default="")  # a check run's or deployment's commit
     external_id: Mapped[int | None] = mapped_column(BigInteger)  # GitHub's; None: not known to be there
     digest: Mapped[str | None]  # of what it says; None: it has to be written anew
-    state: Mapped[str | None]  # a check run's status, a deployment's state
+    state: Mapped[str | None]  # a check run's status, a deployment's state, a label's
     refused_at: Mapped[datetime | None]  # GitHub did not let us write it
     refusal: Mapped[str | None]
     ended_at: Mapped[datetime | None]  # a deployment: it is not the pull request's present one any more
@@ -84,6 +94,13 @@ def intend(session: Session, thread_id: str, kind: Kind, key: str, *, now: datet
     row.external_id = row.digest = row.state = None
     session.flush()
     return row
+
+
+def mirror(session: Session, thread_id: str, state: Mirrored, *, now: datetime) -> None:
+    """The label that stands for a pin is known to be set on GitHub, or not to be."""
+    row = find(session, thread_id, Kind.LABELS, KEEP) or intend(session, thread_id, Kind.LABELS, KEEP, now=now)
+    row.state = state
+    session.flush()
 
 
 def write_anew(session: Session, thread_id: str, kind: Kind | None = None) -> None:

@@ -152,7 +152,7 @@ class Expiry(Section):
     max_lifetime: Lifetime = 14 * DAY
     """How long an environment lives at most, with every extension."""
     activity_floor: Lifetime = 8 * HOUR
-    """What a push or a command leaves at least."""
+    """What a push, a command or a visit leaves at least."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -280,3 +280,127 @@ def test_an_extension_offers_what_is_left(world: World) -> None:
     ticks(world, number, "Extend by 24 h", "trish")
     assert held(world, number).expires_at == world.clock() + 14 * DAY
     assert "Extend" not in sticky(world, number).body
+
+
+# By label
+
+
+def labels(world: World, number: int) -> list[str]:
+    return world.thread(number).labels
+
+
+def label(world: World, number: int, by: str, name: str = "env:keep") -> None:
+    world.github.label(REPO, number, name, by=by)
+    world.work()
+
+
+def unlabel(world: World, number: int, by: str) -> None:
+    world.github.unlabel(REPO, number, "env:keep", by=by)
+    world.work()
+
+
+def test_the_label_pins_and_its_removal_unpins(world: World) -> None:
+    world.pool()
+    number = world.opens()
+    label(world, number, "wendy")
+    assert pin_of(world, number) == Pin("wendy", "from the label env:keep", world.clock() + 14 * DAY)
+    unlabel(world, number, "wendy")
+    assert (pin_of(world, number), labels(world, number)) == (None, [])
+    assert (told(world, number), world.failures()) == ([], [])
+
+
+def test_an_issue_is_pinned_by_it_as_well(world: World) -> None:
+    world.pool()
+    number = world.github.open_issue(REPO, "alice").number
+    label(world, number, "trish", "env:deploy")
+    label(world, number, "wendy")
+    [assignment] = world.held_by(number, "issue")
+    assert assignment.is_immortal
+
+
+def test_it_mirrors_a_pin_and_our_own_change_of_it_is_none_of_anybodys(world: World) -> None:
+    number = pinned(world)
+    assert labels(world, number) == ["env:keep"]
+    assert len(audited(world)) == 1
+    world.comments(number, "wendy", "/unpin")
+    assert labels(world, number) == []
+    assert audited(world) == ["assignment.pinned", "assignment.unpinned"]
+    assert told(world, number) == []
+
+
+def test_it_goes_with_the_pull_request(world: World) -> None:
+    number = pinned(world)
+    world.github.close(REPO, number)
+    world.work()
+    assert labels(world, number) == []
+
+
+def test_set_by_who_may_not_pin_it_is_removed_and_that_is_told(world: World) -> None:
+    world.pool()
+    number = world.opens()
+    label(world, number, "trish")
+    assert (held(world, number).is_immortal, labels(world, number)) == (False, [])
+    [refused] = told(world, number)
+    assert refused.startswith("@trish `/pin` is for write or above")
+
+
+def test_removed_by_who_may_not_unpin_it_is_put_back_and_that_is_told(world: World) -> None:
+    number = pinned(world)
+    unlabel(world, number, "trish")
+    assert (held(world, number).is_immortal, labels(world, number)) == (True, ["env:keep"])
+    assert told(world, number) == [
+        "@trish `/unpin` is for who has set it, maintain or above here; you have triage permission."
+    ]
+
+
+def test_set_where_nothing_is_held_it_is_removed_and_that_is_told(world: World) -> None:
+    world.pool(max_total=1)
+    world.opens("bob")
+    number = world.opens()
+    label(world, number, "wendy")
+    assert labels(world, number) == []
+    assert "There is no review environment here to pin" in told(world, number)[0]
+
+
+def test_another_bot_pins_nothing(world: World) -> None:
+    world.pool()
+    number = world.opens()
+    world.github.set_permission(REPO, "helpful[bot]", "admin")
+    label(world, number, "helpful[bot]")
+    assert (held(world, number).is_immortal, labels(world, number), told(world, number)) == (False, [], [])
+
+
+def test_what_somebody_did_with_it_is_worked_before_it_is_reset(world: World) -> None:
+    world.pool()
+    number = world.opens()
+    world.sink.holding = True
+    world.github.label(REPO, number, "env:keep", by="wendy")
+    world.sink.holding = False
+    world.github.push(REPO, number)
+    world.work()
+    assert labels(world, number) == ["env:keep"]
+    for _ in range(2):
+        world.sink.post(*world.sink.kept[0])
+        world.work()
+    assert pin_of(world, number) is not None
+    assert audited(world) == ["assignment.pinned"]
+
+
+def test_changed_while_nothing_was_heard_it_is_reset_and_the_author_told(world: World) -> None:
+    world.pool()
+    number = world.opens()
+    world.sink.cut_off = True
+    world.github.label(REPO, number, "env:keep", by="wendy")
+    world.sink.cut_off = False
+    world.github.webhooks.attempts.clear()
+    world.later(minutes=6)
+    assert (held(world, number).is_immortal, labels(world, number)) == (False, [])
+    assert told(world, number) == [
+        "@alice Nobody knows who changed the label `env:keep` while Greenroom did not hear of it: `/pin` says why."
+    ]
+
+
+def test_in_a_repository_without_pools_it_is_just_a_label(world: World) -> None:
+    number = world.opens()
+    label(world, number, "wendy")
+    assert (labels(world, number), world.github.writes) == (["env:keep"], [])
