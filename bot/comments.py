@@ -14,7 +14,7 @@ from bot.lifetimes import can_be_extended, room
 from bot.mistakes import code
 from bot.policy.keys import PATH, Commands, Expiry, Policy
 from bot.reasons import ON_MERGE
-from bot.state import State
+from bot.state import NOT_CONCERNED, State
 from operations.end import EndReason
 from operations.errors import (
     AmbiguousAssignment,
@@ -36,8 +36,9 @@ from storage.pools import Counts, Pool
 from storage.threads import Thread, ThreadState
 from storage.tickets import BOT_CLASS, Ticket, TicketState
 
-LONGEST = 65_536  # characters GitHub takes in a comment
+LONGEST = 65_535  # characters: of more than 65,536 GitHub takes no comment
 LONGEST_DESCRIPTION = 140  # of a deployment
+LONGEST_FOOTER = 500
 STATUS_MARKER = "<!-- greenroom:status v1 key={holder} -->"
 MOST_SHOWN = 10  # of those who wait for a lock
 # Why there is none is told without being asked where nobody would expect it, and once.
@@ -49,16 +50,44 @@ NOTICE_MARKER = "<!-- greenroom:notice v1 id={id} -->"
 ANSWER_MARKER = "<!-- greenroom:answer v1 comment={comment_id} -->"
 
 
-def status_comment(thread: Thread, body: str | None, boxes: Sequence[Box], *, names_commit: bool) -> str | None:
-    """The sticky comment, a view of the rows; None when there is nothing to tell and nothing was told before."""
+def status_comment(
+    thread: Thread, body: str | None, boxes: Sequence[Box], page: str, *, names_commit: bool
+) -> str | None:
+    """The sticky comment without its footer, a view of the rows; None when there is nothing to tell and nothing was
+    told before. What is too long is cut, and `page` named, which has all of it.
+    """
     if body is None:
         return None
     marker = STATUS_MARKER.format(holder=thread.holder)
     head = f"Head: {thread.head_sha[:7]}" if names_commit and thread.head_sha is not None else ""
     offers = "\n".join(map(str, boxes))
-    footer = "<sub>Commands: `/env help`</sub>"
-    fits = LONGEST - sum(map(len, (marker, head, offers, footer))) - 100
-    return "\n\n".join(filter(None, [marker, body[:fits], head, offers, footer]))
+    fits = LONGEST - sum(map(len, (marker, head, offers))) - LONGEST_FOOTER
+    return "\n\n".join(filter(None, [marker, cut(body, fits, page), head, offers]))
+
+
+def cut(text: str, most: int, page: str) -> str:
+    """The text if it has at most so many characters, else its beginning and where the rest is."""
+    if len(text) <= most:
+        return text
+    rest = f"…\n\n[There is more]({page})"
+    return text[: most - len(rest)] + rest
+
+
+def footer(thread: Thread, status: Status) -> str:
+    """Since when all this is known to be so, in times that stay true without an edit, and what was put right."""
+    listed = [held.pool.listed_at for held in status.held if held.pool.listed_at is not None]
+    parts = [
+        f"GitHub confirmed {when(thread.confirmed_at)}" if thread.confirmed_at is not None else "",
+        f"provider confirmed {when(min(listed))}" if listed else "",
+        _repaired(status.repair) if status.repair is not None else "",
+        "commands: `/env help`",
+    ]
+    return f"<sub>{' · '.join(filter(None, parts))}</sub>"
+
+
+def _repaired(repair: Decision) -> str:
+    missed = ", ".join(repair.inputs.get("missed", ()))
+    return f"repaired {when(repair.at)}: {missed or 'what differed'}"
 
 
 def status_body(
@@ -68,6 +97,8 @@ def status_body(
     parts = [*(_held(held, policy, door) for held in status.held), *map(_awaited, status.awaited)]
     parts = parts or _without(thread, status, was_told=was_told)
     parts += ["  \n".join(map(_locked, status.locks))] if status.locks else []
+    if status.held and status.decision is not None and status.decision.reason == Reason.APPROVAL_LAPSED:
+        parts.append(f"⚠️ {status.decision.sentence}.")
     return "\n\n".join(map(unmentioned, parts)) or None
 
 
@@ -156,6 +187,8 @@ def _check_run(state: State, thread: Thread, status: Status) -> tuple[str, str]:
             return _check_of_ended(thread, status)
         case State.CLOSED:
             return "No review environment", f"This was {_end_of(thread)}."
+        case State.NOTHING if status.decision is not None and status.decision.reason in NOT_CONCERNED:
+            return "No review environment", f"{status.decision.sentence}."
     return "No review environment", "`/assign` asks for one."
 
 

@@ -27,15 +27,17 @@ from bot.events import (
     RepositoryEvent,
 )
 from bot.github.errors import LACKS_PERMISSION
-from bot.look import Effect, Look, known_repository
+from bot.look import Effect, Look, known_repository, news_of_issue, news_of_pull_request
 from bot.payload import Readable
 from bot.policy.configuration import SHARED
-from bot.policy.keys import PATH
+from bot.policy.keys import PATH, Labels
 from bot.serving import ASKING, Told
-from operations import configure
+from bot.surfaces import output_labels
+from operations import configure, notify
 from operations import repositories as lifecycle
 from operations.end import EndReason
 from operations.reconcile import reconcile_soon
+from operations.threads import News, take_news
 from storage import audit, deliveries, installations, repositories, users
 from storage.installations import InstallationStatus
 
@@ -70,12 +72,27 @@ def _number_to_judge(event: PullRequestEvent, facts: PullRequestFacts) -> int | 
 
 
 def pull_request_labeled(look: Look, event: PullRequestEvent) -> Effect:
-    """The labels of the policy ask for an environment or a pin, or end it; others mean nothing."""
+    """The labels of the policy ask for an environment or a pin, or end it; ours are reset; others mean nothing."""
     labels = look.policy(event.repository).labels
     if _is(event.label, labels.keep):
         return controls.keep_label_changed(look, event)
-    means = (event.label or "").lower() in (labels.deploy.lower(), labels.off.lower())
-    return pull_request_changed(look, event) if means else nothing_to_do
+    if (event.label or "").lower() in (labels.deploy.lower(), labels.off.lower()):
+        return pull_request_changed(look, event)
+    return _label_reset(look, event, labels, news_of_pull_request(event.pull_request))
+
+
+def _label_reset(look: Look, event: PullRequestEvent | IssuesEvent, labels: Labels, news: News) -> Effect:
+    """A label by which we show the state shows it again, if it was not us who changed it."""
+    thread = look.thread(event.repository, news.number)
+    is_known = thread is None or (event.label in news.labels) == (event.label in thread.labels)
+    if event.label not in output_labels(labels) or is_known:
+        return nothing_to_do
+
+    def effect(session: Session, now: datetime) -> None:
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        notify.refresh(session, take_news(session, repository, news, now=now), now=now)
+
+    return effect
 
 
 def issue_changed(look: Look, event: IssuesEvent) -> Effect:
@@ -84,7 +101,7 @@ def issue_changed(look: Look, event: IssuesEvent) -> Effect:
     if _is(event.label, labels.keep):
         return controls.keep_label_changed(look, event)
     if event.label is not None and event.label.lower() not in (labels.deploy.lower(), labels.off.lower()):
-        return nothing_to_do
+        return _label_reset(look, event, labels, news_of_issue(event.issue))
     seen = look.issue(event.installation_id, event.repository, event.issue)
     installation_id = event.installation_id if seen.shown else None
     surroundings = look.surroundings(event.installation_id, event.repository)

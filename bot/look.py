@@ -19,11 +19,11 @@ from bot.levels import Level
 from bot.policy.configuration import Found, keep, look_for, policy_in, policy_of
 from bot.policy.keys import DEFAULTS, Policy
 from operations.threads import News
-from storage import audit, configurations, installations, pools, repositories
+from storage import audit, configurations, installations, pools, repositories, threads
 from storage.assignments import HolderType
 from storage.audit import Actor
 from storage.repositories import Repository
-from storage.threads import ThreadState
+from storage.threads import Thread, ThreadState
 
 if TYPE_CHECKING:
     from bot.github.calls import Installation
@@ -120,6 +120,12 @@ class Look:
         with self.context.database.reading() as session:
             repository = _stored(session, where)
             return DEFAULTS if repository is None else policy_of(session, repository.id)
+
+    def thread(self, where: RepositoryFacts, number: int) -> Thread | None:
+        """The pull request or issue as we know it."""
+        with self.context.database.reading() as session:
+            repository = _stored(session, where)
+            return None if repository is None else threads.find(session, repository.id, number)
 
     def configuration(self, installation_id: int, where: RepositoryFacts) -> Found | None:
         """The repository's file as GitHub has it now, where we have not looked for a while; None else.

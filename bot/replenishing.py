@@ -106,6 +106,7 @@ def _reconcile(context: Context, pool_id: str, transaction: Transaction) -> Prov
     with transaction() as session:
         pool = pools.lock(session, pool_id)
         reconciled = reconcile(session, pool, inventory, now=context.clock())
+        pool.listed_at = context.clock()
     if reconciled.orphans:
         log.warning("environments without a row", pool=pool.tag, names=reconciled.orphans)
     log.info("pool reconciled", pool=pool.tag, changed=len(reconciled.changed))

@@ -10,9 +10,10 @@ from storage.decisions import Reason
 from storage.threads import Thread
 from storage.tickets import TicketState
 
-# Decisions that are no requirement which a pull request lacks: it is not concerned, or something was done.
-UNTOLD = (Reason.OK, Reason.REUSED, Reason.QUEUED, Reason.NO_POOL_MATCH, Reason.CLOSED, Reason.REFUSED,
-          Reason.PERMISSION, "mode_off", "path_filter")  # fmt: skip
+# Decisions by which a pull request is not concerned, and so lacks nothing.
+NOT_CONCERNED = (Reason.PATH_FILTER, Reason.NO_POOL_MATCH, Reason.POOL_INACTIVE, Reason.MODE_OFF)
+UNTOLD = (*NOT_CONCERNED, Reason.OK, Reason.REUSED, Reason.QUEUED, Reason.CLOSED, Reason.REFUSED)
+UNAPPROVED = (Reason.FORK_NEEDS_APPROVAL, Reason.APPROVAL_LAPSED)
 
 
 class State(StrEnum):
@@ -40,6 +41,12 @@ def state_of(thread: Thread, status: Status) -> State:
         return State.LOST if status.last.assignment.end_reason == EndReason.LOST else State.ENDED
     decision = status.decision
     return State.MISSING if decision is not None and decision.reason not in UNTOLD else State.NOTHING
+
+
+def needs_approval(state: State, status: Status) -> bool:
+    """Whether a fork waits for somebody to approve its head, whatever it holds from before."""
+    asked = status.decision is not None and status.decision.reason in UNAPPROVED
+    return asked and state is not State.CLOSED
 
 
 def _waiting(status: Status) -> State:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from bot import boxes, comments
 from bot.policy.keys import Labels, Policy
-from bot.state import State, state_of
+from bot.state import State, needs_approval, state_of
 from operations.status import Status
 from storage.assignments import HolderType
 from storage.threads import Thread
@@ -48,6 +48,8 @@ CHECKS: dict[State, tuple[str, str | None, str | None, tuple[Button, ...]]] = {
     State.NOTHING: ("completed", "neutral", None, (RETRY,)),
     State.CLOSED: ("completed", "neutral", None, ()),
 }
+# In these an environment is missing, which a repository may require.
+LACKING = (State.PAUSED, State.LOST, State.ENDED, State.MISSING)
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,30 @@ class CheckRun:
     summary: str
     text: str | None
     buttons: tuple[Button, ...] = ()
+    is_required: bool = False
 
     @property
     def status(self) -> str:
         return CHECKS[self.state][0]
 
     @property
+    def conclusion(self) -> str | None:
+        return "failure" if self.is_required and self.state in LACKING else CHECKS[self.state][1]
+
+    @property
     def is_quiet(self) -> bool:
-        """It tells nothing that a pull request of which nothing was told should show."""
-        return self.state in (State.NOTHING, State.CLOSED)
+        """It tells nothing that a pull request of which nothing was told should show.
+
+        A check that is required is shown all the same, or whoever needs no environment could not be merged.
+        """
+        return self.state is State.CLOSED or (self.state is State.NOTHING and not self.is_required)
 
     @property
     def content(self) -> dict[str, Any]:
         """As GitHub takes it, of a new one and of one that is there: https://docs.github.com/rest/checks/runs."""
-        status, conclusion, _, _ = CHECKS[self.state]
+        status = self.status
         output = {"title": self.title, "summary": self.summary} | ({"text": self.text} if self.text else {})
-        ended = {"conclusion": conclusion} if conclusion else {}
+        ended = {"conclusion": self.conclusion} if self.conclusion else {}
         shown = [
             {"label": button.label, "description": button.description, "identifier": button.identifier}
             for button in self.buttons
@@ -98,6 +108,8 @@ class View:
 
     state: State
     comment: str | None
+    footer: str
+    """What ends the comment: that it changes is no reason to write it."""
     check_run: CheckRun | None
     deployment: Deployment | None
     labels: frozenset[str] | None
@@ -114,6 +126,10 @@ class Place:
     repository: str
     public_url: str
 
+    def decisions(self, number: int) -> str:
+        """The page with every decision on a pull request or issue, for who may read the repository."""
+        return f"{self.public_url}/decisions?repository={quote(self.repository, safe='/')}&number={number}"
+
     def door(self, environment: str) -> str:
         """The page that leads into the environment who may: never a frontdoor, never a secret (rule 11)."""
         params = quote(f"targetOrg:{environment},repository:{self.repository}", safe=":,/")
@@ -122,21 +138,27 @@ class Place:
 
 def view(thread: Thread, status: Status, policy: Policy, place: Place, *, was_told: bool, now: datetime) -> View:
     """What the thread shows in its present state. `was_told`: it has a status comment already."""
-    state, shown = state_of(thread, status), policy.surfaces
+    state, shown, commands = state_of(thread, status), policy.surfaces, policy.commands
     body = comments.status_body(thread, status, policy, place.door, was_told=was_told)
-    body = None if body is None else comments.as_called_here(body, policy.commands)
+    body = None if body is None else comments.as_called_here(body, commands)
+    title, summary = (comments.as_called_here(text, commands) for text in comments.check_run(state, thread, status))
     has_comment = shown.sticky and not thread.locked
     settles_at = _settles_at(state, status)
     is_settling = settles_at is not None and now < settles_at
     sha = None if is_settling or thread.type != HolderType.PR else thread.head_sha
+    text = None if has_comment or body is None else comments.cut(body, comments.LONGEST, place.decisions(thread.number))
+    is_required = shown.check_required and status.decision is not None  # without one nobody has asked for us
     labels, labels_change_at = (None, None) if is_settling else _labels(state, status, policy, now)
     return View(
         state=state,
-        comment=_comment(thread, status, body, policy) if has_comment else None,
-        check_run=_check_run(thread, sha, state, status, policy, None if has_comment else body)
+        comment=_comment(thread, status, body, policy, place) if has_comment else None,
+        footer=comments.as_called_here(comments.footer(thread, status), commands),
+        check_run=CheckRun(
+            sha, str(thread.holder), state, title, summary, text, _buttons(state, status, policy), is_required
+        )
         if sha is not None and shown.check_run
         else None,
-        deployment=_deployment(thread, sha, state, status, shown.environment_name, place)
+        deployment=_deployment(thread, sha, state, status, title, shown.environment_name, place)
         if sha is not None and shown.deployments
         else None,
         labels=labels,
@@ -145,11 +167,11 @@ def view(thread: Thread, status: Status, policy: Policy, place: Place, *, was_to
     )
 
 
-def _comment(thread: Thread, status: Status, body: str | None, policy: Policy) -> str | None:
+def _comment(thread: Thread, status: Status, body: str | None, policy: Policy, place: Place) -> str | None:
     shown = policy.surfaces
     offered = boxes.offered(thread, status, policy) if shown.checkboxes else []
     names_commit = not (shown.check_run or shown.deployments)
-    return comments.status_comment(thread, body, offered, names_commit=names_commit)
+    return comments.status_comment(thread, body, offered, place.decisions(thread.number), names_commit=names_commit)
 
 
 def _settles_at(state: State, status: Status) -> datetime | None:
@@ -159,11 +181,9 @@ def _settles_at(state: State, status: Status) -> datetime | None:
     return min(awaited.ticket.joined_at for awaited in status.awaited) + SETTLED
 
 
-def _check_run(thread: Thread, sha: str, state: State, status: Status, policy: Policy, text: str | None) -> CheckRun:
-    title, summary = comments.check_run(state, thread, status)
+def _buttons(state: State, status: Status, policy: Policy) -> tuple[Button, ...]:
     can_extend = bool(boxes.extension(status.held, policy))
-    buttons = tuple(button for button in CHECKS[state][3] if button is not EXTEND or can_extend)
-    return CheckRun(sha, str(thread.holder), state, title, summary, text, buttons)
+    return tuple(button for button in CHECKS[state][3] if button is not EXTEND or can_extend)
 
 
 def superseded(thread: Thread, sha: str) -> CheckRun:
@@ -173,12 +193,11 @@ def superseded(thread: Thread, sha: str) -> CheckRun:
 
 
 def _deployment(
-    thread: Thread, sha: str, state: State, status: Status, environment: str, place: Place
+    thread: Thread, sha: str, state: State, status: Status, title: str, environment: str, place: Place
 ) -> Deployment | None:
     deployed = CHECKS[state][2]
     if deployed is None:
         return None
-    title, _ = comments.check_run(state, thread, status)
     url = place.door(status.held[0].environment.name) if status.held else None
     description = title[: comments.LONGEST_DESCRIPTION]
     return Deployment(sha, f"greenroom:{thread.holder}", environment, deployed, description, url)
@@ -186,7 +205,8 @@ def _deployment(
 
 def output_labels(labels: Labels) -> frozenset[str]:
     """The labels by which we show the state; none where that is off."""
-    return frozenset((labels.active, labels.queued, labels.expiring)) if labels.outputs else frozenset()
+    ours = (labels.active, labels.queued, labels.expiring, labels.needs_approval)
+    return frozenset(ours) if labels.outputs else frozenset()
 
 
 def _labels(
@@ -196,12 +216,13 @@ def _labels(
     names = policy.labels
     if not names.outputs:
         return None, None
+    asked = frozenset((names.needs_approval,)) if needs_approval(state, status) else frozenset()
     if state in (State.WAITING, State.PREPARING, State.PAUSED):
-        return frozenset((names.queued,)), None
+        return asked | {names.queued}, None
     if state is not State.READY:
-        return frozenset(), None
+        return asked, None
     ends = [held.assignment.expires_at for held in status.held if held.assignment.expires_at is not None]
     expiring_at = min(ends) - max(policy.expiry.warn) if ends and policy.expiry.warn else None
     if expiring_at is None or now < expiring_at:
-        return frozenset((names.active,)), expiring_at
-    return frozenset((names.expiring,)), None
+        return asked | {names.active}, expiring_at
+    return asked | {names.expiring}, None

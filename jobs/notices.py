@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot import comments
 from bot.github.errors import Forbidden, Invalid, NotFound
+from bot.policy.keys import Commands
 from bot.surfaces import SETTLED
 from jobs.pins import review_key
 from jobs.place import Place
@@ -25,7 +26,7 @@ GONE = (Forbidden, NotFound, Invalid)
 log = structlog.get_logger(__name__)
 
 
-def give_notice(place: Place, thread: Thread, status: Status, *, now: datetime) -> None:
+def give_notice(place: Place, thread: Thread, status: Status, commands: Commands, *, now: datetime) -> None:
     """What has just happened is told once; what is true no more is folded away. Raises GitHubError."""
     with place.shop.step(place.task) as session:
         if thread.is_open:
@@ -33,7 +34,7 @@ def give_notice(place: Place, thread: Thread, status: Status, *, now: datetime) 
         pending = notices.unfinished(session, thread.id)
     for notice in pending:
         if notice.comment_id is None and not thread.locked:
-            _write(place, notice, now)
+            _write(place, notice, commands, now)
         if _is_outdated(thread, status, notice, now):
             _fold(place, notice, now)
 
@@ -66,12 +67,13 @@ def _is_outdated(thread: Thread, status: Status, notice: Notice, now: datetime) 
             return not thread.is_open or notice.created_at + ANSWERED <= now
 
 
-def _write(place: Place, notice: Notice, now: datetime) -> None:
+def _write(place: Place, notice: Notice, commands: Commands, now: datetime) -> None:
     is_first_try = place.task.fence == 1
     marker = comments.NOTICE_MARKER.format(id=notice.id)
     found = None if is_first_try else place.find(marker)
     try:
-        notice.comment_id = found or place.create(comments.notice(notice.id, notice.told, notice.sentence))
+        sentence = comments.as_called_here(notice.sentence, commands)
+        notice.comment_id = found or place.create(comments.notice(notice.id, notice.told, sentence))
     except GONE as error:
         log.warning("notice not written", thread=str(place), reason=str(error))
         notice.finished_at = now

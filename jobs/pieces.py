@@ -36,6 +36,7 @@ class CommentPiece:
     is_whole: ClassVar = True
     marker: str
     body: str
+    footer: str  # written along with it, and no reason to write
     key: str = ""
     state: str | None = None
 
@@ -43,14 +44,18 @@ class CommentPiece:
     def content(self) -> Mapping[str, Any]:
         return {"body": self.body}
 
+    @property
+    def _text(self) -> str:
+        return f"{self.body}\n\n{self.footer}"
+
     def find(self, place: Place) -> int | None:
         return place.find(self.marker)
 
     def make(self, place: Place) -> int:
-        return place.create(self.body)
+        return place.create(self._text)
 
     def update(self, place: Place, id: int) -> None:
-        place.github.update_comment(place.repo, id, self.body)
+        place.github.update_comment(place.repo, id, self._text)
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ class _Repair:
     ) -> list[PullRequestEvent] | list[IssuesEvent]:
         type = HolderType.ISSUE if isinstance(facts, IssueFacts) else HolderType.PR
         holder = Holder(self.repository.id, type, str(facts.number))
-        is_unheard_of = decisions.last(session, holder) is None
+        is_unheard_of = decisions.last_verdict(session, holder) is None
         has_something = bool(assignments.all_active(session, holder) or tickets.all_open(session, holder))
         installation_id = self.installation.id
         if isinstance(facts, IssueFacts):
@@ -196,7 +196,6 @@ class _Repair:
             for _, effect in effects:
                 effect(session, now)
             thread = take_news(session, repository, news, now=now)
-            thread.confirmed_at = now
             thread.repaired_at = now if effects else thread.repaired_at
             note_worked(thread)
             if "number" in self.task.payload:

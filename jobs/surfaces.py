@@ -64,7 +64,7 @@ def refresh(shop: Workshop, task: Task) -> None:
     if wanted.labels is not None:
         show_state(place, thread, output_labels(policy.labels), wanted.labels)
     mirror_pin(place, thread, policy.labels.keep, rows.get((Kind.LABELS, KEEP)), is_pinned=present.is_pinned)
-    give_notice(place, thread, present, now=now)
+    give_notice(place, thread, present, policy.commands, now=now)
     if wanted.changes_at is not None:
         with shop.step(task) as session:
             notify.refresh_later(session, thread, at=wanted.changes_at, now=now)
@@ -162,7 +162,8 @@ class _Refresh:
     def _pieces(self) -> list[Piece]:
         wanted, pieces = self._view, list[Piece]()
         if wanted.comment is not None:
-            pieces.append(CommentPiece(comments.STATUS_MARKER.format(holder=self._thread.holder), wanted.comment))
+            marker = comments.STATUS_MARKER.format(holder=self._thread.holder)
+            pieces.append(CommentPiece(marker, wanted.comment, wanted.footer))
         if wanted.check_run is not None and self._is_told(wanted.check_run):
             pieces.append(CheckRunPiece(wanted.check_run))
         pieces.extend(self._superseded())

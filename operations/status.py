@@ -50,7 +50,8 @@ class Status:
     awaited: list[Awaited]
     last: Held | None  # what it had, if it has nothing now
     moved_to: Holder | None  # who has what it had
-    decision: Decision | None
+    decision: Decision | None  # the newest on whether it may have something
+    repair: Decision | None = None  # that it was not as GitHub has it, last
     locks: list[Locked] = field(default_factory=list)
 
     @property
@@ -79,7 +80,8 @@ def status(session: Session, thread: Thread) -> Status:
         awaited=[_awaited(session, ticket) for ticket in tickets.all_open(session, holder)],
         last=_held(session, ended) if ended is not None else None,
         moved_to=moved.holder if moved is not None and _is_newer(moved, ended) else None,
-        decision=decisions.last(session, holder),
+        decision=decisions.last_verdict(session, holder),
+        repair=decisions.last_repair(session, holder) if thread.repaired_at is not None else None,
         locks=[_locked(session, lock) for lock in locked],
     )
 

@@ -50,5 +50,6 @@ def take_news(
             thread.head_seen_at = head_told_at or now
         for name, value in asdict(news).items():
             setattr(thread, name, value)
+    thread.confirmed_at = now
     session.flush()
     return thread

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Select, and_, not_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.assignments import NO_DOMAIN, Holder
 from storage.database import Base
+
+VERDICTS = ("assign", "serve", "approve", "transition")  # operations that decide whether it has one
 
 
 class Reason(StrEnum):
@@ -99,7 +102,28 @@ def record(
 
 def last(session: Session, holder: Holder) -> Decision | None:
     """The newest decision on this pull request or issue, in any domain."""
-    return session.scalars(
+    return session.scalars(_newest_first(holder).limit(1)).first()
+
+
+def last_verdict(session: Session, holder: Holder) -> Decision | None:
+    """The newest on whether it has an environment; that somebody was refused a command is none."""
+    is_of_command = and_(Decision.reason.in_((Reason.PERMISSION, Reason.REFUSED)), Decision.rule.is_(None))
+    found = _newest_first(holder).where(Decision.operation.in_(VERDICTS), not_(is_of_command))
+    return session.scalars(found.limit(1)).first()
+
+
+def last_repair(session: Session, holder: Holder) -> Decision | None:
+    return session.scalars(_newest_first(holder).where(Decision.reason == Reason.REPAIRED).limit(1)).first()
+
+
+def of_holder(session: Session, holder: Holder, *, before: int | None = None, limit: int) -> Sequence[Decision]:
+    """Up to `limit` decisions on this pull request or issue, the newest first; only those older than `before`."""
+    found = _newest_first(holder).limit(limit)
+    return session.scalars(found if before is None else found.where(Decision.id < before)).all()
+
+
+def _newest_first(holder: Holder) -> Select[Decision]:
+    return (
         select(Decision)
         .where(
             Decision.repository_id == holder.repository_id,
@@ -107,5 +131,4 @@ def last(session: Session, holder: Holder) -> Decision | None:
             Decision.holder_id == holder.id,
         )
         .order_by(Decision.id.desc())
-        .limit(1)
-    ).first()
+    )

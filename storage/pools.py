@@ -62,6 +62,7 @@ class Pool(Base):
     extra: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     legacy: Mapped[dict[str, Any]] = mapped_column(default=dict)  # published fields that drive nothing
     last_monitored_at: Mapped[datetime | None]
+    listed_at: Mapped[datetime | None]  # when the provider's complete list was last compared with ours
     last_provisioned_at: Mapped[datetime | None]
     monitor_run_id: Mapped[str | None] = mapped_column(Id)
     monitor_started_at: Mapped[datetime | None]

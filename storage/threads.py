@@ -47,7 +47,7 @@ class Thread(Base):
     approved_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]  # GitHub's: older news is not taken
     worked: Mapped[dict[str, Any] | None]  # the state that had its effects; a later one that differs has not
-    confirmed_at: Mapped[datetime | None]  # when a sweep last compared it with GitHub
+    confirmed_at: Mapped[datetime | None]  # when GitHub last told what it is like
     repaired_at: Mapped[datetime | None]
     locked: Mapped[bool] = mapped_column(default=False, server_default=false())  # nobody of us can comment
     created_at: Mapped[datetime]

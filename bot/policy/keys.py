@@ -127,11 +127,11 @@ class Labels(Section):
     keep: Label = "env:keep"
     """Pins the environment while it is set."""
     needs_approval: Label = "env:needs-approval"
-    """Set by Greenroom on a fork's pull request that waits for approval."""
+    """Shows that a fork's pull request waits for approval, where `outputs` is on."""
     required: Flag = False
     """Whether a pull request is served only with the label `deploy`."""
     outputs: Flag = False
-    """Whether Greenroom shows the state as one of the next three labels."""
+    """Whether Greenroom shows the state as `needs_approval` and one of the next three labels."""
     active: Label = "env:active"
     queued: Label = "env:queued"
     expiring: Label = "env:expiring"
@@ -237,6 +237,9 @@ class Surfaces(Section):
     checkboxes: Flag = True
     """The check-boxes in it."""
     check_run: Flag = True
+    check_required: Flag = False
+    """Whether the check run fails, instead of being neutral, where an environment is missing, as who requires the
+    check to pass wants it."""
     deployments: Flag = True
     environment_name: Annotated[str, Field(min_length=1, max_length=255)] = "review"
     """The name of the GitHub environment that deployments are of."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import delete
 
-from bot.comments import LONGEST, answer, unmentioned
+from bot.comments import LONGEST, answer, cut, unmentioned
 from demo.github_state import Comment
 from demo.github_wire import LoggedRequest
 from storage.surfaces import Surface
@@ -167,6 +167,38 @@ def test_where_comments_are_locked_the_work_goes_on(world: World) -> None:
     world.github.push(REPO, number)
     world.work()
     assert "🟢" in world.says(number)
+
+
+def test_it_says_since_when_all_that_is_known_to_be_so(world: World) -> None:
+    world.pool()
+    number = world.opens()
+    at = "2026-03-02 12:00 UTC"
+    footer = f"<sub>GitHub confirmed {at} · provider confirmed {at} · commands: `/env help`</sub>"
+    assert world.says(number).endswith(footer)
+
+    writes = len(world.github.writes)
+    world.later(minutes=30)
+    assert len(world.github.writes) == writes, "that it was confirmed once more is no reason to write"
+    world.github.push(REPO, number)
+    world.work()
+    assert "GitHub confirmed 2026-03-02 12:30 UTC" in world.says(number)
+
+
+def test_it_shows_what_was_repaired(world: World) -> None:
+    world.pool()
+    number = world.opens()
+    world.sink.cut_off = True
+    world.github.webhooks.remembers = False
+    world.github.close(REPO, number)
+    world.later(minutes=6)
+    assert "· repaired 2026-03-02 12:06 UTC: closed · commands" in world.says(number)
+
+
+def test_what_is_too_long_is_cut_and_says_where_the_rest_is() -> None:
+    page = "http://127.0.0.1:8000/decisions?repository=acme/shop&number=1"
+    text = cut("word " * LONGEST, LONGEST, page)
+    assert (len(text), text.endswith(f"…\n\n[There is more]({page})")) == (LONGEST, True)
+    assert cut("word", 4, page) == "word"
 
 
 def of_repository(world: World) -> list[LoggedRequest]:

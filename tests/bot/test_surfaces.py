@@ -179,6 +179,39 @@ def test_it_says_which_requirement_is_missing(world: World, given: dict[str, Any
     assert deployments(world, number) == []
 
 
+def test_it_can_be_required_and_then_fails_where_an_environment_is_missing(world: World) -> None:
+    world.configure("surfaces: {check_required: true}\npaths: [src/**]")
+    world.pool()
+    number = world.opens(files={"src/a.py": "1"})
+    assert shown(world, number) == ("completed", "success")
+    world.comments(number, "alice", "/unassign")
+    assert shown(world, number) == ("completed", "failure")
+    assert shown(world, world.opens(draft=True, files={"src/a.py": "1"})) == ("completed", "failure")
+
+    not_concerned = world.opens(files={"README.md": "1"})
+    assert shown(world, not_concerned) == ("completed", "neutral"), "or it could not be merged"
+    assert "It changes no file that fits" in check(world, not_concerned).shown["output"]["summary"]
+
+
+def test_where_nobody_has_asked_for_us_no_check_is_shown_however_required(world: World) -> None:
+    world.configure("surfaces: {check_required: true}")
+    world.opens()
+    assert world.github.writes == []
+
+
+def test_it_calls_the_commands_as_the_repository_does(world: World) -> None:
+    world.configure("commands: {namespace: stage, aliases: [extend]}")
+    world.pool()
+    number = world.opens(draft=True)
+    says = check(world, number).shown["output"]["summary"]
+    assert says == "It is a draft: mark it ready for review, or write `/stage assign`."
+    served = world.opens()
+    assert "commands: `/stage help`</sub>" in world.says(served)
+    world.later(hours=49)
+    [told] = [c.body for c in world.written(served) if c.body.startswith("<!-- greenroom:notice")]
+    assert "`/stage assign` within 30 minutes" in told
+
+
 def test_where_no_pool_is_meant_for_it_nothing_is_shown(world: World) -> None:
     world.opens()
     world.pool(branch_pattern="release/.*")
@@ -353,6 +386,50 @@ def test_labels_show_the_state(labelled: World) -> None:
     world.github.close(REPO, first)
     world.work()
     assert (world.thread(first).labels, world.thread(second).labels) == ([], ["bug", "env:active"])
+
+
+def test_what_somebody_does_to_them_is_reset_at_once(labelled: World) -> None:
+    world = labelled
+    world.pool()
+    number, draft = world.opens(), world.opens(draft=True)
+    world.github.unlabel(REPO, number, "env:active", by="wendy")
+    world.github.label(REPO, number, "env:queued", by="wendy")
+    world.github.label(REPO, number, "env:mine", by="wendy")
+    world.github.label(REPO, draft, "env:active", by="somebots[bot]")
+    world.work()
+    assert sorted(world.thread(number).labels) == ["env:active", "env:mine"]
+    assert world.thread(draft).labels == []
+    asked = len(world.github.requests)
+    world.work()
+    assert len(world.github.requests) == asked, "our own labels are no news"
+
+
+def test_on_an_issue_they_are_reset_too(labelled: World) -> None:
+    world = labelled
+    world.pool()
+    issue = world.github.open_issue(REPO, "alice").number
+    world.github.label(REPO, issue, "env:deploy", by="wendy")
+    world.work()
+    world.github.unlabel(REPO, issue, "env:active", by="wendy")
+    world.work()
+    assert world.thread(issue).labels == ["env:deploy", "env:active"]
+
+
+def test_a_fork_that_waits_for_approval_is_labelled(labelled: World) -> None:
+    world = labelled
+    world.pool()
+    number = world.opens("mallory", fork="mallory/shop")
+    assert world.thread(number).labels == ["env:needs-approval"]
+    world.clock.advance(minutes=1)
+    world.comments(number, "mona", "/env approve")
+    assert world.thread(number).labels == ["env:active"]
+    world.github.push(REPO, number)
+    world.work()
+    assert sorted(world.thread(number).labels) == ["env:active", "env:needs-approval"]
+    assert "⚠️ It was pushed to after it was approved" in world.says(number)
+    world.github.close(REPO, number)
+    world.work()
+    assert world.thread(number).labels == []
 
 
 def test_time_alone_makes_it_expiring(labelled: World) -> None:

@@ -1,4 +1,4 @@
-"""What Greenroom says, as people read it: tests/golden has every state of the status comment, and every reply.
+"""What Greenroom says, as people read it: tests/golden has every state of all that is shown, and every reply.
 
 After a change of wording: ./greenroom test tests/bot/test_wording.py --write-golden, and read the difference.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.github_state import PullRequest
 from operations.extend import extend
 from storage import assignments
 from storage.environments import Environment
@@ -128,6 +129,33 @@ def from_a_fork(world: World) -> int:
     return world.opens("mallory", fork="mallory/shop")
 
 
+def pushed_after_approval(world: World) -> int:
+    number = from_a_fork(world)
+    world.clock.advance(minutes=1)
+    world.comments(number, "mona", "/env approve")
+    world.github.push(REPO, number)
+    world.work()
+    return number
+
+
+def is_a_draft(world: World) -> int:
+    world.pool()
+    return world.opens(draft=True)
+
+
+def by_a_bot(world: World) -> int:
+    world.pool()
+    return world.opens("dependabot[bot]")
+
+
+def served_after_a_wait(world: World) -> int:
+    world.pool(max_total=1)
+    earlier, number = world.opens("bob"), world.opens()
+    world.later(minutes=5)
+    world.comments(earlier, "bob", "/unassign")
+    return number
+
+
 def given_back(world: World) -> int:
     number = ready(world)
     world.comments(number, "alice", "/unassign")
@@ -217,14 +245,37 @@ def asked_about(world: World) -> int:
 
 STATES: list[Callable[[World], int]] = [
     ready, never_ends, cannot_be_extended, in_two_domains, waits, waits_with_an_estimate, waits_while_one_is_made,
-    paused, left_the_queue, closed_while_it_waited, from_a_fork, given_back, closed, merged, expired, handed_over,
-    merged_into_an_issue, merged_closing_several, handed_to_a_person, locked, waits_for_a_lock, pinned, asked_about,
+    paused, left_the_queue, closed_while_it_waited, served_after_a_wait, from_a_fork, pushed_after_approval,
+    is_a_draft, by_a_bot, given_back, closed, merged, expired, handed_over, merged_into_an_issue,
+    merged_closing_several, handed_to_a_person, locked, waits_for_a_lock, pinned, asked_about,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_the_status_comment(world: World, golden: Golden, state: Callable[[World], int]) -> None:
-    golden(f"status-{state.__name__.replace('_', '-')}", world.says(state(world)))
+def test_what_is_shown(world: World, golden: Golden, state: Callable[[World], int]) -> None:
+    world.configure("labels: {outputs: true}")
+    number, name = state(world), state.__name__.replace("_", "-")
+    golden(f"status-{name}", world.says(number))
+    world.later(seconds=30)  # what passes sooner is not shown on the commit
+    golden(f"beside-{name}", beside(world, number))
+
+
+def beside(world: World, number: int) -> str:
+    """The check run, the deployment, the labels and the notices, as Markdown."""
+    parts, thread = [], world.thread(number)
+    for run in world.github.check_runs(REPO, thread.head_sha) if isinstance(thread, PullRequest) else []:
+        says, buttons = run.shown["output"], [f"[{button['label']}]" for button in run.shown["actions"]]
+        ended = run.shown.get("conclusion")
+        parts.append(f"## Check run: {run.shown['status']}{f', {ended}' if ended else ''}")
+        parts += [f"**{says['title']}**", says["summary"], " ".join(buttons)]
+    for deployment in world.github.deployments(REPO, f"greenroom:pr-{number}"):
+        parts.append(f"## Deployment to {deployment.asked['environment']}")
+        parts.append("\n".join(f"1. {each.state}: {each.description}" for each in deployment.statuses))
+    labels = thread.labels
+    parts += ["## Labels", ", ".join(f"`{label}`" for label in labels)] if labels else []
+    notices = [c.body.partition("\n")[2] for c in world.written(number) if c.body.startswith("<!-- greenroom:notice")]
+    parts += ["## Notices", *notices] if notices else []
+    return "\n\n".join(filter(None, parts)) or "Nothing"
 
 
 # Replies
@@ -388,6 +439,7 @@ def test_the_help(world: World, golden: Golden) -> None:
 
 
 def test_no_golden_file_is_left_over() -> None:
-    states = {f"status-{state.__name__.replace('_', '-')}" for state in STATES}
+    names = [state.__name__.replace("_", "-") for state in STATES]
+    states = {f"{what}-{name}" for what in ("status", "beside") for name in names}
     replies = {"replies", "replies-several", "replies-locks", "replies-pins", "replies-help", "replies-queue"}
     assert {path.stem for path in GOLDEN.iterdir()} == replies | states
