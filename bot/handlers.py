@@ -49,7 +49,7 @@ JUDGED = (*ASKING, "labeled", "unlabeled")
 
 def pull_request_changed(look: Look, event: PullRequestEvent) -> Effect:
     """It has what it should have in its present state, whatever this event said (bot-behaviour section 8, order)."""
-    seen = look.pull_request(event.installation_id, event.pull_request)
+    seen = look.pull_request(event.installation_id, event.pull_request, event.before)
     installation_id = event.installation_id if seen.shown else None
     surroundings = look.surroundings(event.installation_id, event.repository, _number_to_judge(event, seen.facts))
     closes = look.closes(event.installation_id, seen.facts, surroundings.policy)
@@ -58,7 +58,7 @@ def pull_request_changed(look: Look, event: PullRequestEvent) -> Effect:
         repository = known_repository(session, seen.facts.repository, installation_id, now=now, present=seen.shown)
         surroundings.keep(session, repository)
         told = Told(event.action, event.label, event.sender, event.pull_request.head_sha, look.received_at,
-                    surroundings.files, closes)  # fmt: skip
+                    surroundings.files, closes, event.before)  # fmt: skip
         thread = serving.serve_pull_request(session, look, repository, seen.facts, told, now=now)
         if event.action in CHANGES_FILES and PATH in (surroundings.files or ()) and thread.is_open:
             configure.preview_soon(session, thread, now=now)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from bot.context import Context
 from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
-from bot.github.errors import Forbidden, NotFound
+from bot.github.errors import Forbidden, NotFound, Stale
 from bot.github.threads import closing_issues
 from bot.levels import Level
 from bot.policy.configuration import Found, keep, look_for, policy_in, policy_of
@@ -95,14 +95,27 @@ class Look:
     permissions: Permissions
     trigger: str  # "delivery:GUID"
     received_at: datetime | None = None  # the delivery
+    may_look_again: bool = False  # soon, where GitHub still answers with what was before
 
     @property
     def actor(self) -> Actor:
         return Actor(audit.BOT, request=self.trigger)
 
-    def pull_request(self, installation_id: int, told: PullRequestFacts) -> Seen[PullRequestFacts]:
+    def pull_request(
+        self, installation_id: int, told: PullRequestFacts, before: str | None = None
+    ) -> Seen[PullRequestFacts]:
+        """`before` is the head that a push replaced. Raises Stale while that is still GitHub's answer, and the files
+        and all else that GitHub tells may be those of before, too.
+        """
         github = self.installation(installation_id)
-        return _newer(lambda: github.pull_request(told.repository.full_name, told.number), told)
+
+        def ask() -> PullRequestFacts:
+            present = github.pull_request(told.repository.full_name, told.number)
+            if self.may_look_again and _is_of_before(present, told, before):
+                raise Stale(f"{told.repository.full_name}#{told.number} is not at {told.head_sha[:7]} yet")
+            return present
+
+        return _newer(ask, told)
 
     def surroundings(self, installation_id: int, where: RepositoryFacts, number: int | None = None) -> Surroundings:
         """What is needed to judge, of this pull request its files; nothing for a repository without pools."""
@@ -165,6 +178,15 @@ class Look:
     def issue(self, installation_id: int, where: RepositoryFacts, told: IssueFacts) -> Seen[IssueFacts]:
         github = self.installation(installation_id)
         return _newer(lambda: github.issue(where.full_name, told.number), told)
+
+
+def _is_of_before(present: PullRequestFacts, told: PullRequestFacts, before: str | None) -> bool:
+    """Within one second, which is as exact as GitHub's times are, another head than that of before is a later one."""
+    if present.head_sha == told.head_sha:
+        return False
+    if present.updated_at != told.updated_at:
+        return present.updated_at < told.updated_at
+    return before is None or present.head_sha == before
 
 
 def _newer(ask: Callable[[], Facts], told: Facts) -> Seen[Facts]:

@@ -54,6 +54,8 @@ class Told:
     """The files that the pull request changes, where somebody looked."""
     closes: tuple[IssueFacts, ...] = ()
     """The open issues that its merge closes, where the policy hands over to one."""
+    head_before: str | None = None
+    """The head that a push replaced."""
 
     def is_about(self, label: str) -> bool:
         return self.label is not None and self.label.lower() == label.lower()
@@ -71,8 +73,10 @@ def serve_pull_request(
     """The pull request has what its present state entitles it to; working twice changes nothing more (I9)."""
     known = threads.find(session, repository.id, facts.number)
     was_draft = known is not None and known.draft
-    head_told_at = told.received_at if told.head_sha == facts.head_sha else None
-    thread = take_news(session, repository, news_of_pull_request(facts), now=now, head_told_at=head_told_at)
+    news, head_told_at = news_of_pull_request(facts), None
+    if told.head_sha == facts.head_sha:
+        news, head_told_at = replace(news, head_before=told.head_before), told.received_at
+    thread = take_news(session, repository, news, now=now, head_told_at=head_told_at)
     case = Case(repository, thread, in_force(session, repository.id), now, told.files)
     if not thread.is_open:
         kept_back = _hand_over(session, look, case, told.closes)

@@ -13,6 +13,8 @@ from jobs.workshop import Workshop
 from storage import deliveries
 from storage.deliveries import Delivery
 
+LOOKS = 4  # at GitHub, 2, 4 and 8 seconds apart, until its answer is not older than what it told
+
 log = structlog.get_logger(__name__)
 
 
@@ -29,7 +31,8 @@ def work_delivery(shop: Workshop, delivery: Delivery) -> bool:
             deliveries.fail(session, delivery, f"malformed payload: {malformed}", now=shop.clock())
         log.warning("delivery failed", guid=delivery.guid, of=delivery.event, reason=str(malformed))
         return True
-    look = Look(shop.context, shop.installation, shop.permissions, f"delivery:{delivery.guid}", delivery.received_at)
+    look = Look(shop.context, shop.installation, shop.permissions, f"delivery:{delivery.guid}", delivery.received_at,
+                may_look_again=delivery.attempts < LOOKS)  # fmt: skip
     effect = HANDLERS[delivery.event, delivery.action](look, event)
     if effect is nothing:
         return False

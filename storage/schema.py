@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from storage.database import Database
 
-HEAD = "0014"
+HEAD = "0015"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -38,6 +38,7 @@ class Thread(Base):
     base_ref: Mapped[str | None]
     head_ref: Mapped[str | None]
     head_sha: Mapped[str | None]
+    head_before: Mapped[str | None]  # which a push replaced by head_sha, as far as we were told
     head_seen_at: Mapped[datetime | None]  # since when we know this head
     head_repository: Mapped[str | None]  # None: a fork that is gone
     labels: Mapped[list[str]] = mapped_column(default=list)

@@ -8,6 +8,7 @@ GitHubError
 ├── Invalid           GitHub understood it and refused it, with a sentence
 ├── RateLimited       nothing before `retry_at`
 ├── Unavailable       it did not work, and the same call may be made again at any time
+│   └── Stale         it answers with what was before the event that it told us of
 └── OutcomeUnknown    it may have happened or not: look before repeating it
 """
 
@@ -54,6 +55,10 @@ class RateLimited(GitHubError):
 
 
 class Unavailable(GitHubError):
+    pass
+
+
+class Stale(Unavailable):
     pass
 
 
