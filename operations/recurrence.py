@@ -107,12 +107,26 @@ def next_cron(pattern: str, zone: ZoneInfo, after: datetime) -> datetime | None:
     return found
 
 
-def _walls(pattern: str, since: datetime) -> Iterator[datetime]:
+def last_cron(pattern: str, zone: ZoneInfo, before: datetime) -> datetime | None:
+    """The last instant at which cron would have run this in the zone, `before` itself included; None: there is none."""
+    goes_by_the_wall = any(field.startswith("*") for field in pattern.split()[:2])
+    local = before.astimezone(zone).replace(tzinfo=None)
+    found: datetime | None = None
+    for wall in _walls(pattern, local + LARGEST_CHANGE, backwards=True):
+        earlier = [at for at in _instants(wall, zone, goes_by_the_wall) if at <= before]
+        found = max([*earlier, *([] if found is None else [found])], default=None)
+        if found is not None and wall <= found.astimezone(zone).replace(tzinfo=None) - LARGEST_CHANGE:
+            break  # those before it came earlier, whatever the clock did
+    return found
+
+
+def _walls(pattern: str, since: datetime, *, backwards: bool = False) -> Iterator[datetime]:
     """What the clock on the wall shows whenever the pattern is true, as if it never were changed."""
     times = croniter(pattern, since)
+    step = times.get_prev if backwards else times.get_next
     try:
         while True:
-            yield times.get_next(datetime)
+            yield step(datetime)
     except ValueError:  # croniter finds none any more, or leaves the last year
         return
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from operations import environments as life
 from operations.emit import emit_instance
 from operations.events import EventType
+from operations.targets import ready_target
 from storage import audit, environments, pools
 from storage.audit import SWEEP
 from storage.environments import Environment, EnvironmentState
@@ -168,7 +169,7 @@ def fill(session: Session, pool: Pool, *, now: datetime) -> Filled:
     """
     pool = pools.lock(session, pool.id)
     counts = pools.counts(session, [pool.id])[pool.id]
-    missing = pool.min_available + counts.waiting - counts.available - counts.provisioning
+    missing = ready_target(session, pool, now=now) + counts.waiting - counts.available - counts.provisioning
     wanted = max(0, min(missing, pool.max_total - counts.total)) if pool.is_active and not pool.deleted_at else 0
     names = [_begin(session, pool, now=now).name for _ in range(wanted)]
     if names:
@@ -222,5 +223,5 @@ def _spared(session: Session, pool: Pool, environment: Environment, *, now: date
     if environment.reattach_until is None or environment.reattach_until <= now:
         return False
     counts = pools.counts(session, [pool.id])[pool.id]
-    short = pool.min_available - counts.available - counts.provisioning
+    short = ready_target(session, pool, now=now) - counts.available - counts.provisioning
     return counts.waiting == 0 and short <= pool.max_total - counts.total

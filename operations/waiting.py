@@ -1,4 +1,4 @@
-"""Waiting: one queue a pool; a ticket keeps its place until it is served or leaves."""
+"""Waiting: one queue a pool; a ticket keeps its time until it is served or leaves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from operations.emit import emit
 from operations.end import replenish_soon, serve_soon
 from operations.errors import PoolExhausted, PoolNotFound
 from operations.events import EventType, of_pool, of_ticket
+from operations.rank import rank
 from storage import audit, environments, pools, tickets
 from storage.audit import Actor
 from storage.pools import Pool
@@ -49,6 +50,7 @@ def join(
         holder_id=wish.holder.id,
         domain=wish.holder.domain,
         priority=priority,
+        rank=rank(session, pool, wish.holder, actor.name, now=now),
         requested_by=actor.name,
         hours=wish.hours,
         is_immortal=wish.is_immortal,

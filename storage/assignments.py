@@ -254,6 +254,12 @@ def of_pool(session: Session, pool_id: str) -> dict[str, Assignment]:
     return {assignment.environment_id: assignment for assignment in active}
 
 
+def had(session: Session, pool_id: str, *, since: datetime) -> list[Assignment]:
+    """What is held of the pool, or was at some time since."""
+    is_new = or_(Assignment.status == AssignmentStatus.ACTIVE, Assignment.ended_at > since)
+    return list(session.scalars(select(Assignment).where(Assignment.pool_id == pool_id, is_new)))
+
+
 def expires_next(session: Session, pool_id: str) -> Assignment | None:
     """Of the pool's active assignments the one that expires first; None if none ever does."""
     return session.scalars(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -95,6 +96,16 @@ def of_holder(session: Session, holder: Holder) -> Thread | None:
         return None
     thread = find(session, holder.repository_id, int(holder.id))
     return thread if thread is not None and thread.type == holder.type else None
+
+
+def authors(session: Session, repository_id: str, numbers: Collection[int]) -> dict[tuple[str, str], str]:
+    """Who opened these pull requests and issues, by the type and id of a holder."""
+    rows = session.execute(
+        select(Thread.type, Thread.number, Thread.author).where(
+            Thread.repository_id == repository_id, Thread.number.in_(numbers)
+        )
+    )
+    return {(type, str(number)): author for type, number, author in rows}
 
 
 def of_repository(session: Session, repository_id: str) -> list[Thread]:

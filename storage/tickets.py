@@ -1,4 +1,4 @@
-"""Waiting tickets: one queue a pool, one ticket a holder, first come first served within a class."""
+"""Waiting tickets: one queue a pool, one ticket a holder, first come first served within a class, or fair shares."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, bindparam, func, or_, select, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.assignments import NO_DOMAIN, Holder
@@ -36,16 +49,17 @@ class Ticket(Base):
             postgresql_where=text("state IN ('waiting', 'paused')"),
             sqlite_where=text("state IN ('waiting', 'paused')"),
         ),
-        Index("ix_tickets_queue", "pool_id", "state", "priority", "id"),
+        Index("ix_tickets_queue", "pool_id", "state", "priority", "rank", "id"),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)  # the order
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     pool_id: Mapped[str] = mapped_column(ForeignKey("pools.id"))
     repository_id: Mapped[str] = mapped_column(ForeignKey("repositories.id"))
     holder_type: Mapped[str]
     holder_id: Mapped[str]
     domain: Mapped[str] = mapped_column(default=NO_DOMAIN)
     priority: Mapped[int] = mapped_column(default=HUMAN_CLASS)
+    rank: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # operations/rank.py
     state: Mapped[str] = mapped_column(default=TicketState.WAITING)
     requested_by: Mapped[str]
     hours: Mapped[float | None]
@@ -67,6 +81,8 @@ class Ticket(Base):
 
 
 OPEN = (TicketState.WAITING, TicketState.PAUSED)
+ORDER = (Ticket.priority, Ticket.rank, Ticket.id)
+"""In which those who wait for a pool are served."""
 
 
 _OPEN = select(Ticket).where(
@@ -133,7 +149,7 @@ def in_line(session: Session, pool_id: str) -> list[Ticket]:
         session.scalars(
             select(Ticket)
             .where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING)
-            .order_by(Ticket.priority, Ticket.id)
+            .order_by(*ORDER)
             .execution_options(populate_existing=True)
         )
     )
@@ -146,10 +162,7 @@ def behind(session: Session, ticket: Ticket) -> list[Ticket]:
             select(Ticket).where(
                 Ticket.pool_id == ticket.pool_id,
                 Ticket.state == TicketState.WAITING,
-                or_(
-                    Ticket.priority > ticket.priority,
-                    (Ticket.priority == ticket.priority) & (Ticket.id > ticket.id),
-                ),
+                tuple_(*ORDER) > _place(ticket),
             )
         )
     )
@@ -169,7 +182,7 @@ def first(session: Session, pool_id: str) -> Ticket | None:
     return session.scalars(
         select(Ticket)
         .where(Ticket.pool_id == pool_id, Ticket.state == TicketState.WAITING)
-        .order_by(Ticket.priority, Ticket.id)
+        .order_by(*ORDER)
         .limit(1)
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -197,13 +210,20 @@ def position(session: Session, ticket: Ticket) -> int:
         select(func.count()).where(
             Ticket.pool_id == ticket.pool_id,
             Ticket.state == TicketState.WAITING,
-            or_(
-                Ticket.priority < ticket.priority,
-                (Ticket.priority == ticket.priority) & (Ticket.id < ticket.id),
-            ),
+            tuple_(*ORDER) < _place(ticket),
         )
     )
     return 1 + (ahead or 0)
+
+
+def _place(ticket: Ticket) -> Any:
+    return tuple_(literal(ticket.priority), literal(ticket.rank, BigInteger), literal(ticket.id, BigInteger))
+
+
+def rank_as_they_came(session: Session, repository_id: str) -> None:
+    """Nobody of the repository who waits has a rank any more."""
+    open_ones = Ticket.repository_id == repository_id, Ticket.state.in_(OPEN), Ticket.rank != 0
+    session.execute(update(Ticket).where(*open_ones).values(rank=0))
 
 
 def overdue(session: Session, *, now: datetime) -> list[Ticket]:

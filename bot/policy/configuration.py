@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from bot.github.errors import Forbidden, NotFound
 from bot.policy.file import InvalidPolicy, Problem, parse
 from bot.policy.keys import DEFAULTS, PATH, Policy
-from storage import configurations
+from storage import configurations, tickets
 from storage.configurations import Configuration, Source
 from storage.repositories import Repository
 
@@ -94,12 +94,20 @@ def keep(session: Session, repository: Repository, found: Found) -> Configuratio
         return row
     row.source, row.sha, row.read_at = found.source, found.sha, found.looked_at
     try:
-        parse(found.text)
+        policy = parse(found.text)
         row.text, row.text_sha, row.problems = found.text, found.sha, []
+        _tell_operations(session, row, policy)
     except InvalidPolicy as invalid:
         row.problems = [asdict(problem) for problem in invalid.problems]
     session.flush()
     return row
+
+
+def _tell_operations(session: Session, row: Configuration, policy: Policy) -> None:
+    """What operations go by, who cannot read policies. Without fair shares those who wait have no ranks any more."""
+    row.fair_share, row.targets = policy.queue.fair_share, [target.model_dump() for target in policy.schedule]
+    if not row.fair_share:
+        tickets.rank_as_they_came(session, row.repository_id)
 
 
 def policy_in(found: Found) -> Policy:

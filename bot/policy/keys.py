@@ -247,7 +247,7 @@ class Surfaces(Section):
 
 class Queue(Section):
     fair_share: Flag = False
-    """Whether who holds and used least is served first."""
+    """Whether who has had less of a pool is served first, instead of who came first."""
 
 
 class Target(Section):

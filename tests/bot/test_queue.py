@@ -1,4 +1,4 @@
-"""`/env queue`: who waits for the pool (bot-behaviour 4.2)."""
+"""Who waits for a pool, as people see it and as the policy orders it (bot-behaviour 4.2, 6.1)."""
 
 from __future__ import annotations
 
@@ -59,3 +59,37 @@ def test_where_no_pool_would_serve_it_that_is_said(sqlite_world: World) -> None:
     world = sqlite_world
     world.pool(branch_pattern="release/*")
     assert "No pool matches branch main" in queue(world, world.opens())[-1]
+
+
+def test_where_shares_are_fair_who_has_less_comes_first(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.configure("queue: {fair_share: true}")
+    world.pool(max_total=1)
+    holding, again, newcomer = world.opens("alice"), world.opens("alice"), world.opens("bob")
+    assert "Position 2 of 2" in world.says(again)
+    assert "Position 1 of 2" in world.says(newcomer)
+    world.configure("")
+    world.comments(newcomer, "rita", "/status")
+    assert "Position 2 of 2" in world.says(newcomer)
+    world.configure("queue: {fair_share: true}")
+    world.github.close(REPO, holding)
+    world.work()
+    assert (len(world.held_by(again)), world.held_by(newcomer)) == (1, [])
+
+
+def test_the_policy_says_how_many_are_ready_when(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.configure("""schedule:
+  - {pool: core, cron: "5 8 * * 1-5", timezone: Europe/Berlin, ready: 3}
+  - {pool: core, cron: "0 20 * * *", timezone: Europe/Berlin, ready: 0}
+""")
+    pool = world.pool(min_available=1, max_total=4)
+    assert world.counts(pool).available == 3
+    world.later(hours=7)
+    world.opens()
+    world.later(hours=12)
+    assert world.counts(pool).available == 2
+    world.later(minutes=1)
+    world.later(minutes=5)
+    assert world.counts(pool).available == 3
+    assert world.failures() == []

@@ -76,11 +76,11 @@ class Rows:
             session.add(environment)
         return environment
 
-    def thread(self, number: int, type: str = "pr") -> Thread:
+    def thread(self, number: int, type: str = "pr", *, author: str = "alice") -> Thread:
         """A pull request or issue that the bot knows."""
         with self.transaction() as session:
             thread = Thread(
-                repository_id=self.repository.id, number=number, type=type, title="Improve", author="alice",
+                repository_id=self.repository.id, number=number, type=type, title="Improve", author=author,
                 url=f"https://github.test/acme/shop/pull/{number}", updated_at=self.clock(), created_at=self.clock(),
             )  # fmt: skip
             session.add(thread)

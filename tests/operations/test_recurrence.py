@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operations.recurrence import Recurrence, is_cron, next_cron
+from operations.recurrence import Recurrence, is_cron, last_cron, next_cron
 
 NEW_YORK = ZoneInfo("America/New_York")  # 2026: 02:00 becomes 03:00 on 8 March, and again 01:00 on 1 November
 SUBMITTED = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -86,6 +86,27 @@ def test_whenever_one_asks_the_next_is_later_and_the_same_until_it_comes(minutes
 
 
 # Patterns
+
+
+@given(
+    minutes=st.integers(0, 2 * 366 * 24 * 60),
+    pattern=st.sampled_from(["*/20 * * * *", "30 1 * * *", "30 2 * * *", "0 3 * * 0"]),
+    zone=st.sampled_from(["America/New_York", "Australia/Lord_Howe", "UTC"]),
+)
+@settings(max_examples=40)
+def test_the_last_run_is_the_one_that_was_the_next(minutes: int, pattern: str, zone: str) -> None:
+    at = SUBMITTED + timedelta(minutes=minutes)
+    following = next_cron(pattern, ZoneInfo(zone), at)
+    assert following is not None
+    assert last_cron(pattern, ZoneInfo(zone), following) == following
+    before = last_cron(pattern, ZoneInfo(zone), following - timedelta(seconds=1))
+    assert before is not None
+    assert before <= at
+    assert next_cron(pattern, ZoneInfo(zone), before) == following
+
+
+def test_what_never_came_true_never_ran() -> None:
+    assert last_cron("0 0 30 2 *", ZoneInfo("UTC"), SUBMITTED) is None
 
 
 def test_what_never_comes_true_never_runs() -> None:
