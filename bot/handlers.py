@@ -248,6 +248,21 @@ def repository_changed(look: Look, event: RepositoryEvent) -> Effect:
     return effect
 
 
+def visibility_changed(look: Look, event: RepositoryEvent) -> Effect:
+    """Others may read it now, and its forks may be in another place: permissions are asked for anew, and all that is
+    open is compared with GitHub, so that the policy on forks judges what is there.
+    """
+    known = repository_changed(look, event)
+
+    def effect(session: Session, now: datetime) -> None:
+        known(session, now)
+        installations.members_changed(session, event.installation_id, now=now)
+        repository = known_repository(session, event.repository, event.installation_id, now=now)
+        reconcile_soon(session, repository, now=now)
+
+    return effect
+
+
 def repository_unarchived(look: Look, event: RepositoryEvent) -> Effect:
     """It can be worked on again: whoever does is served."""
 
@@ -372,8 +387,8 @@ HANDLERS: Mapping[tuple[str, str | None], Handler] = {
     ("repository", "renamed"): repository_changed,
     ("repository", "transferred"): repository_changed,
     ("repository", "edited"): repository_changed,
-    ("repository", "privatized"): repository_changed,
-    ("repository", "publicized"): repository_changed,
+    ("repository", "privatized"): visibility_changed,
+    ("repository", "publicized"): visibility_changed,
     ("repository", "archived"): repository_closed,
     ("repository", "unarchived"): repository_unarchived,
     ("repository", "deleted"): repository_closed,

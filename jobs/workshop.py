@@ -128,6 +128,14 @@ class SharedTokens:
         with self._context.database.transaction() as session:
             installations.keep_token(session, installation_id, None, None)
 
+    def begin_fetching(self, installation_id: int) -> bool:
+        with self._context.database.transaction() as session:
+            return installations.begin_fetching(session, installation_id, now=self._context.clock())
+
+    def end_fetching(self, installation_id: int) -> None:
+        with self._context.database.transaction() as session:
+            installations.end_fetching(session, installation_id)
+
     def pause(self, installation_id: int, until: datetime, *, named: bool) -> None:
         """GitHub limits this installation: every process leaves it alone until then."""
         with self._context.database.transaction() as session:

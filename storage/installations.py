@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, LargeBinary, or_, text, update
+from sqlalchemy import BigInteger, LargeBinary, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -15,6 +15,7 @@ from storage.database import Base
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=60), timedelta(minutes=16)
 IN_A_ROW = timedelta(minutes=10)  # after the end of a pause, in which another one is longer
+FETCH = timedelta(seconds=15)  # as long as fetching a token lasts, and longer
 WRITE = timedelta(seconds=15)  # longer than any lasts: of a process that died in one, others go on then
 
 _DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
@@ -36,6 +37,7 @@ class Installation(Base):
     permissions: Mapped[dict[str, Any] | None]
     token: Mapped[bytes | None] = mapped_column(LargeBinary)
     token_expires_at: Mapped[datetime | None]
+    fetching_until: Mapped[datetime | None]  # a process fetches a new token; by then it has, or is dead
     paused_until: Mapped[datetime | None]  # GitHub's rate limit: no call before
     pauses: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # in a row, of which GitHub named no end
     next_write_at: Mapped[datetime | None]  # no write before; one at a time
@@ -72,6 +74,20 @@ def register(
     row.permissions = dict(permissions) if permissions is not None else row.permissions
     session.flush()
     return row
+
+
+def begin_fetching(session: Session, installation_id: int, *, now: datetime) -> bool:
+    """Whether this process is the one to fetch a token: no other does, of those that know the installation."""
+    is_free = or_(Installation.fetching_until.is_(None), Installation.fetching_until <= now)
+    row = session.get(Installation, installation_id)
+    if row is None:
+        return True
+    claim = update(Installation).where(Installation.id == installation_id, is_free).values(fetching_until=now + FETCH)
+    return session.execute(claim.returning(Installation.id)).first() is not None
+
+
+def end_fetching(session: Session, installation_id: int) -> None:
+    session.execute(update(Installation).where(Installation.id == installation_id).values(fetching_until=None))
 
 
 def keep_token(session: Session, installation_id: int, token: bytes | None, expires_at: datetime | None) -> None:
@@ -124,4 +140,10 @@ def end_write(session: Session, installation_id: int, pace: timedelta, *, now: d
 
 
 def members_changed(session: Session, installation_id: int, *, now: datetime) -> None:
+    """What any process knows of permissions there is void."""
     session.execute(update(Installation).where(Installation.id == installation_id).values(members_changed_at=now))
+
+
+def members_last_changed_at(session: Session) -> datetime | None:
+    """Anywhere: one answer for whoever knows permissions in many repositories."""
+    return session.scalar(select(func.max(Installation.members_changed_at)))

@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from storage.database import Database
 
-HEAD = "0016"
+HEAD = "0017"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -24,6 +24,7 @@ from bot.github.errors import (
     NotFound,
     RateLimited,
     Unauthorized,
+    Unavailable,
     refused,
     refused_in_graphql,
     unanswered,
@@ -97,6 +98,7 @@ class Token(Readable):
 class TokenStore(Protocol):
     """Where all processes keep the one token of each installation.
 
+    Of those that want a new one, the first to `begin_fetching` may, and the others not before its `end_fetching`.
     `load` raises RateLimited until the time that `pause` was told: no process calls as that installation before.
     Where GitHub `named` no time, each pause is longer than the one before.
     """
@@ -104,6 +106,8 @@ class TokenStore(Protocol):
     def load(self, installation_id: int) -> Token | None: ...
     def save(self, installation_id: int, token: Token) -> None: ...
     def drop(self, installation_id: int) -> None: ...
+    def begin_fetching(self, installation_id: int) -> bool: ...
+    def end_fetching(self, installation_id: int) -> None: ...
     def pause(self, installation_id: int, until: datetime, *, named: bool) -> None: ...
 
 
@@ -273,16 +277,31 @@ class GitHub:
         raise error
 
     def _token(self, installation_id: int, refused: Token | None = None) -> Token:
-        """A token with more than five minutes to live; of all threads that want a new one, one fetches it."""
+        """A token with more than five minutes to live; of all that want a new one, in any process, one fetches it.
+
+        Meanwhile the others use one that has less. Raises Unavailable if there is none.
+        """
         with self._minting.setdefault(installation_id, threading.Lock()):
             token = self._tokens.load(installation_id)
             if token is not None and refused is not None and token.value == refused.value:
                 self._tokens.drop(installation_id)
-            elif token is not None and token.expires_at - TOKEN_MARGIN > self._clock():
+                token = None
+            lives = timedelta(0) if token is None else token.expires_at - self._clock()
+            if token is not None and lives > TOKEN_MARGIN:
                 return token
+            if self._tokens.begin_fetching(installation_id):
+                return self._fetch_token(installation_id)
+            if token is None or lives <= timedelta(0):
+                raise Unavailable(f"another process fetches the token of installation {installation_id}")
+            return token
+
+    def _fetch_token(self, installation_id: int) -> Token:
+        try:
             token = self._mint(installation_id)
             self._tokens.save(installation_id, token)
             return token
+        finally:
+            self._tokens.end_fetching(installation_id)
 
     def _mint(self, installation_id: int) -> Token:
         call = CALLS["access_token"]

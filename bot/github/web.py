@@ -19,6 +19,7 @@ from bot.github.errors import GitHubError, NotConfigured, NotFound, Unauthorized
 from bot.levels import LEVELS, Level
 from bot.manifest import github_site
 from bot.payload import At, MalformedPayload, Readable
+from storage import installations
 
 TIMEOUT_SECONDS = 10
 AT_ONCE = 8  # calls, when many repositories are asked about
@@ -86,10 +87,13 @@ class WebGitHub:
         return self._ask("POST", path, InstallationToken.read, self._proof(), json=narrowed), permissions
 
     def level(self, repo: str, login: str) -> Level:
-        """What someone may do there, as GitHub told within the last 60 seconds. Raises GitHubError if it does not."""
+        """What someone may do there, as GitHub told within the last 60 seconds, and since its last word on members and
+        teams. Raises GitHubError if it does not.
+        """
         now, key = self._context.clock(), (repo.lower(), login.lower())
-        told = self._levels.get(key)
-        if told is None or not told[0] <= now < told[0] + REMEMBERED:
+        told, changed_at = self._levels.get(key), self._members_changed_at()
+        is_void = told is not None and changed_at is not None and told[0] <= changed_at
+        if told is None or is_void or not told[0] <= now < told[0] + REMEMBERED:
             if len(self._levels) > MOST_REMEMBERED:
                 self._levels.clear()
             told = self._levels[key] = (now, self._ask_level(repo, login))
@@ -123,6 +127,10 @@ class WebGitHub:
         if not isinstance(token, str):
             raise LoginRefused(str(self._read(answer, dict).get("error")))
         return self._ask("GET", "/user", Person.read, token)
+
+    def _members_changed_at(self) -> datetime | None:
+        with self._context.database.reading() as session:
+            return installations.members_last_changed_at(session)
 
     def _may_read(self, login: str, repo: str) -> bool:
         try:

@@ -7,9 +7,11 @@ from typing import Any
 
 from demo.github_state import Account, Repository
 from storage import installations, repositories
+from storage.decisions import Decision
 from storage.installations import Installation, InstallationStatus
 from storage.pools import Pool
 from storage.repositories import Repository as RepositoryRow
+from storage.tickets import Ticket
 from storage.vault import Vault
 from tests.world import REPO, World
 
@@ -272,6 +274,54 @@ def test_its_new_default_branch_counts_for_issues(world: World) -> None:
     world.github.label(REPO, number, "env:deploy")
     world.work()
     assert len(world.held_by(number, "issue")) == 1
+
+
+def test_its_new_default_branch_says_what_forks_may(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.configure("forks: unrestricted")
+    world.pool(max_total=1)
+    holding = world.opens()
+    number = world.opens("mallory", fork="mallory/shop")
+    assert "Position 1 of 1" in world.says(number)
+
+    world.github.change_default_branch(REPO, "trunk", {".github/greenroom.yml": "forks: never"})
+    world.work()
+    world.github.close(REPO, holding)
+    world.work()
+    assert world.held_by(number) == []
+    assert [row for row in world.rows(Ticket) if row.ended_at is None] == []
+
+
+def test_made_private_it_is_asked_anew_who_may_what(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.github.repositories[REPO].private = False
+    world.pool()
+    number = world.opens()
+    welcome = world.comments(number, "steve", "/status")
+    assert "rocket" in world.reactions(welcome)
+
+    world.clock.advance(seconds=1)
+    world.github.repositories[REPO].private = True
+    told_of_repository(world, "privatized")
+    world.work()
+    world.clock.advance(seconds=1)
+    unwelcome = world.comments(number, "steve", "/status")
+    assert "-1" in world.reactions(unwelcome)
+
+
+def test_made_public_what_was_never_told_of_its_forks_is_found(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.pool()
+    number = world.opens("mallory", fork="mallory/shop")
+    world.comments(number, "mona", "/env approve")
+    assert len(world.held_by(number)) == 1
+    world.clock.advance(seconds=1)
+    world.sink.cut_off = True
+    world.github.push(REPO, number)
+    world.sink.cut_off = False
+    told_of_repository(world, "publicized")
+    world.work()
+    assert [row.reason for row in world.rows(Decision)][-1] == "approval_lapsed"
 
 
 def test_archived_its_environments_go_the_way_of_their_pool(world: World) -> None:

@@ -295,6 +295,19 @@ def test_what_github_said_is_believed_for_a_minute(site: Site) -> None:
     assert reader.get("/pools/configs").body == []
 
 
+def test_what_github_says_of_members_ends_that_at_once(site: Site) -> None:
+    site.world.pool()
+    site.world.work()
+    reader, _ = site.rest("rita")
+    assert len(reader.get("/pools/configs").body) == 1
+    site.world.github.set_permission(REPO, "rita", "none")
+    site.world.clock.advance(seconds=1)
+    site.world.tells("member", {"action": "removed", "installation": {"id": site.world.installation.id}})
+    site.world.work()
+    site.world.clock.advance(seconds=1)
+    assert reader.get("/pools/configs").body == []
+
+
 def test_a_github_that_does_not_answer_shows_nothing(site: Site) -> None:
     site.world.pool()
     reader, _ = site.rest("rita")

@@ -58,6 +58,12 @@ class Tokens:
         del self.kept[installation_id]
         self.dropped += 1
 
+    def begin_fetching(self, installation_id: int) -> bool:
+        return True
+
+    def end_fetching(self, installation_id: int) -> None:
+        pass
+
     def pause(self, installation_id: int, until: datetime, *, named: bool) -> None:
         self.paused[installation_id] = until
 
