@@ -25,10 +25,12 @@ from operations.extend import extend as extend_assignment
 from operations.find import find_living, find_or_refuse
 from operations.locked import refuse_if_locked
 from operations.reconcile import refresh_soon
+from operations.redeploy import redeploy as redeploy_head
 from operations.status import status as status_of
 from operations.threads import take_news
 from operations.transition import transition as transition_assignment
 from operations.unassign import unassign as unassign_assignment
+from providers.provider import Capability
 from storage import assignments, decisions, pins, pools, surfaces, tickets
 from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Reason
@@ -74,7 +76,7 @@ def approve(session: Session, asked: Asked, command: Command) -> str | None:
     if fork_gate(session, replace(asked.case, thread=thread)) is None or asked.policy.forks != "approval":
         raise Refused(comments.nothing_to_approve())
     if thread.head_sha is None or thread.head_seen_at is None or thread.head_seen_at > asked.said_at:
-        raise Refused(comments.pushed_meanwhile(thread.head_sha or ""))
+        raise Refused(comments.pushed_meanwhile(thread.head_sha or "", "approve"))
     approve_head(session, thread, asked.actor, now=asked.now)
     _decide(session, asked, "approve", f"{thread.head_sha[:7]} was approved by {asked.login}")
     shut = serving.serve_what_lacks(session, asked.look, asked.case)
@@ -103,6 +105,30 @@ def extend(session: Session, asked: Asked, command: Command) -> str | None:
         raise Refused(comments.nothing_to_extend(pins.of(held[0])))
     for assignment in ending:
         _extend_one(session, asked, command, assignment)
+    return None
+
+
+def redeploy(session: Session, asked: Asked, command: Command) -> str | None:
+    """The commit that was the head when the comment was written is deployed once more into all that is held.
+
+    As with an approval what counts is when we were told of the head; of a fork only an approved one is deployed.
+    """
+    thread = asked.thread
+    held = serving.living(session, thread, now=asked.now) or [find_living(session, asked.holder, now=asked.now)]
+    if thread.head_sha is None:
+        raise Refused(comments.no_commit())
+    shut = fork_gate(session, asked.case)
+    if shut is not None:
+        raise Refused(f"{shut.sentence}.", asked.case, shut)
+    if thread.head_seen_at is None or thread.head_seen_at > asked.said_at:
+        raise Refused(comments.pushed_meanwhile(thread.head_sha, "redeploy"))
+    for assignment in held:
+        refuse_if_locked(session, assignment, asked.login, now=asked.now)
+        pool = pools.get(session, assignment.pool_id)
+        if not asked.look.context.can(Capability.REDEPLOY, asked.repository, pool):
+            raise Refused(comments.cannot_redeploy(pool.provider))
+        redeploy_head(session, thread, assignment, asked.actor, now=asked.now)
+    _decide(session, asked, "redeploy", f"{thread.head_sha[:7]} is deployed once more for {asked.login}")
     return None
 
 
@@ -233,6 +259,7 @@ def _decide(session: Session, asked: Asked, operation: str, sentence: str) -> No
 ACTIONS: Mapping[str, Action] = {
     "extend": extend,
     "assign": assign,
+    "redeploy": redeploy,
     "unassign": unassign,
     "transition": transition,
     "approve": approve,

@@ -25,17 +25,21 @@ class Box:
         return f"- [ ] {MARK.format(key=self.key)} {self.label}"
 
 
-PIN, UNPIN = Box("pin", "Pin"), Box("unpin", "Unpin")
+PIN, UNPIN, REDEPLOY = Box("pin", "Pin"), Box("unpin", "Unpin"), Box("redeploy", "Redeploy")
 
 
-def offered(thread: Thread, status: Status, policy: Policy) -> list[Box]:
-    """What can be asked for now. An environment to release is named, so that a late tick never hits another one."""
+def offered(thread: Thread, status: Status, policy: Policy, *, redeploys: bool) -> list[Box]:
+    """What can be asked for now. An environment to release is named, so that a late tick never hits another one.
+
+    `redeploys`: the provider of what it holds can deploy a commit once more.
+    """
     if not thread.is_open:
         return []
     if status.held:
         names = [held.environment.name for held in status.held]
         release = [Box(f"release {name}", f"Release {name}" if len(names) > 1 else "Release") for name in names]
-        return [*extension(status.held, policy), UNPIN if status.is_pinned else PIN, *release]
+        redeploy = [REDEPLOY] if redeploys else []
+        return [*extension(status.held, policy), *redeploy, UNPIN if status.is_pinned else PIN, *release]
     if status.awaited:
         return [Box("leave", "Leave the queue")]
     return [Box("assign", "Ask for one")] if status.last is not None or status.moved_to is not None else []
@@ -55,7 +59,7 @@ def command(key: str) -> Command | None:
     """The command that a tick stands for; None for a box that we do not know."""
     verb, _, name = key.partition(" ")
     match verb:
-        case "extend" | "assign" | "pin" | "unpin":
+        case "extend" | "assign" | "pin" | "unpin" | "redeploy":
             return Command(1, verb)
         case "release" if name:
             return Command(1, "unassign", environment=name)

@@ -33,6 +33,7 @@ from storage.decisions import Decision, Reason
 from storage.locks import Lock
 from storage.pins import Pin
 from storage.pools import Counts, Pool
+from storage.redeployments import Redeployment
 from storage.threads import Thread, ThreadState
 from storage.tickets import BOT_CLASS, Ticket, TicketState
 
@@ -141,10 +142,30 @@ def _held(held: Held, policy: Policy, door: Callable[[str], str]) -> str:
         f"### 🟢 Review environment: {held.environment.name} ({_pool(held)})",
         f"Open: {door(held.environment.name)}",
         f"Since: {when(assignment.assigned_at)}, by {assignment.assigned_by}{_origin(assignment)}",
+        _deployed(held.redeployment) if held.redeployment is not None else "",
         f"Expires: {_expiry(assignment, policy.expiry)}",
     ]
     pin = pins.of(assignment)
-    return "  \n".join([*lines, _pinned(pin)] if pin is not None else lines)
+    return "  \n".join(filter(None, [*lines, _pinned(pin) if pin is not None else ""]))
+
+
+def _deployed(redeployment: Redeployment) -> str:
+    sha = redeployment.revision[:7]
+    if redeployment.finished_at is None:
+        return f"⏳ {sha} is being deployed, for {redeployment.asked_by}"
+    if redeployment.error is None:
+        return f"Deployed: {sha}, {when(redeployment.finished_at)}"
+    return f"⚠️ {sha} could not be deployed: {redeployment.error}. `/env redeploy` tries again"
+
+
+def deployed(redeployments: Sequence[Redeployment]) -> tuple[str, str] | None:
+    """The deployment's state and description, as far as that is not only whether there is an environment."""
+    for each in redeployments:
+        if each.is_under_way:
+            return "in_progress", f"{each.revision[:7]} is being deployed"
+        if each.error is not None:
+            return "failure", f"{each.revision[:7]} could not be deployed"
+    return None
 
 
 def _pinned(pin: Pin) -> str:
@@ -471,8 +492,20 @@ def nothing_to_cancel() -> str:
     return "Nothing is approved here."
 
 
-def pushed_meanwhile(sha: str) -> str:
-    return f"It may have been pushed to while you wrote. Look at {sha[:7]}, and write `/env approve` again."
+def pushed_meanwhile(sha: str, verb: str) -> str:
+    return f"It may have been pushed to while you wrote. Look at {sha[:7]}, and write `/env {verb}` again."
+
+
+def no_commit() -> str:
+    return "An issue has no commit that could be deployed."
+
+
+def cannot_redeploy(provider: str) -> str:
+    return f"Environments of {code(provider)} deploy nothing by themselves, so that there is nothing to repeat."
+
+
+def not_redeployed(sha: str) -> str:
+    return f"{code(sha[:7])} was not deployed once more, as it was pushed to before. Write `/env redeploy` again."
 
 
 def target_from_fork(number: int) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bot.passes import Passes
 from bot.settings import SandboxMode, Settings
 from providers.org import Org
-from providers.provider import PoolSettings, Provider
+from providers.provider import Capability, PoolSettings, Provider, ProviderError
 from providers.registry import Providers
 from storage import orgs
 from storage.apps import App
@@ -65,6 +65,13 @@ class Context:
     def provider(self, repository: Repository, pool: Pool) -> Provider:
         """The pool's provider. Raises ProviderError if this installation has none of that name."""
         return self.providers.for_pool(pool.provider, pool_settings(repository, pool))
+
+    def can(self, capability: Capability, repository: Repository, pool: Pool) -> bool:
+        """Whether the pool's provider is there, and able to do this."""
+        try:
+            return capability in self.provider(repository, pool).capabilities
+        except ProviderError:
+            return False
 
     def org(self, environment: DedicatedEnvironment) -> Org:
         """The org behind the environment. Raises ProviderError if this installation cannot reach it."""

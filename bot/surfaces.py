@@ -136,8 +136,12 @@ class Place:
         return f"{self.public_url}/sfp/api/auth/continue?action=frontdoorUrl&params={params}"
 
 
-def view(thread: Thread, status: Status, policy: Policy, place: Place, *, was_told: bool, now: datetime) -> View:
-    """What the thread shows in its present state. `was_told`: it has a status comment already."""
+def view(
+    thread: Thread, status: Status, policy: Policy, place: Place, *, was_told: bool, redeploys: bool, now: datetime
+) -> View:
+    """What the thread shows in its present state. `was_told`: it has a status comment already; `redeploys`: the
+    provider of what it holds can deploy its head once more.
+    """
     state, shown, commands = state_of(thread, status), policy.surfaces, policy.commands
     body = comments.status_body(thread, status, policy, place.door, was_told=was_told)
     body = None if body is None else comments.as_called_here(body, commands)
@@ -151,7 +155,7 @@ def view(thread: Thread, status: Status, policy: Policy, place: Place, *, was_to
     labels, labels_change_at = (None, None) if is_settling else _labels(state, status, policy, now)
     return View(
         state=state,
-        comment=_comment(thread, status, body, policy, place) if has_comment else None,
+        comment=_comment(thread, status, body, policy, place, redeploys=redeploys) if has_comment else None,
         footer=comments.as_called_here(comments.footer(thread, status), commands),
         check_run=CheckRun(
             sha, str(thread.holder), state, title, summary, text, _buttons(state, status, policy), is_required
@@ -167,9 +171,11 @@ def view(thread: Thread, status: Status, policy: Policy, place: Place, *, was_to
     )
 
 
-def _comment(thread: Thread, status: Status, body: str | None, policy: Policy, place: Place) -> str | None:
+def _comment(
+    thread: Thread, status: Status, body: str | None, policy: Policy, place: Place, *, redeploys: bool
+) -> str | None:
     shown = policy.surfaces
-    offered = boxes.offered(thread, status, policy) if shown.checkboxes else []
+    offered = boxes.offered(thread, status, policy, redeploys=redeploys) if shown.checkboxes else []
     names_commit = not (shown.check_run or shown.deployments)
     return comments.status_comment(thread, body, offered, place.decisions(thread.number), names_commit=names_commit)
 
@@ -199,7 +205,9 @@ def _deployment(
     if deployed is None:
         return None
     url = place.door(status.held[0].environment.name) if status.held else None
-    description = title[: comments.LONGEST_DESCRIPTION]
+    again = [held.redeployment for held in status.held if held.redeployment is not None]
+    deployed, says = comments.deployed([each for each in again if each.revision == sha]) or (deployed, title)
+    description = says[: comments.LONGEST_DESCRIPTION]
     return Deployment(sha, f"greenroom:{thread.holder}", environment, deployed, description, url)
 
 

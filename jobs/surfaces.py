@@ -23,7 +23,8 @@ from jobs.place import Place
 from jobs.workshop import Workshop
 from operations import notify
 from operations.foresee import foresee
-from operations.status import status
+from operations.status import Status, status
+from providers.provider import Capability
 from storage import installations, surfaces, tickets
 from storage.repositories import Repository
 from storage.surfaces import INACTIVE, KEEP, Kind, Surface
@@ -54,7 +55,8 @@ def refresh(shop: Workshop, task: Task) -> None:
         where = Shown(repository.full_name, shop.context.settings.public_url)
         was_told = (Kind.COMMENT, "") in rows
         present = status(session, thread)
-        wanted = view(thread, present, policy, where, was_told=was_told, now=now)
+        redeploys = _redeploys(shop, repository, thread, present)
+        wanted = view(thread, present, policy, where, was_told=was_told, redeploys=redeploys, now=now)
         installed = installations.find(session, repository.installation_id or 0)
     if repository.installation_id is None:
         return
@@ -68,6 +70,12 @@ def refresh(shop: Workshop, task: Task) -> None:
     if wanted.changes_at is not None:
         with shop.step(task) as session:
             notify.refresh_later(session, thread, at=wanted.changes_at, now=now)
+
+
+def _redeploys(shop: Workshop, repository: Repository, thread: Thread, present: Status) -> bool:
+    """Whether whoever may can have its head deployed once more."""
+    able = any(shop.context.can(Capability.REDEPLOY, repository, held.pool) for held in present.held)
+    return able and thread.head_sha is not None
 
 
 def _foresee(shop: Workshop, task: Task) -> None:

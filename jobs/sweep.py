@@ -12,6 +12,7 @@ from operations import environments as life
 from operations import waiting
 from operations.end import offer, replenish_soon
 from operations.expire import expire_past_due
+from operations.redeploy import give_up_redeploying
 from operations.targets import turn
 from operations.warn import warn
 from storage import deliveries, environments, events, key_values, locks, measurements, pools, submissions, tasks
@@ -37,6 +38,7 @@ def sweep(shop: Workshop, task: Task) -> None:
     with shop.step(task) as session:
         pools.end_stale_runs(session, now=now)
         waiting.give_up_overdue(session, now=now)
+        give_up_redeploying(session, now=now)
         warn(session, now=now)
         turn(session, now=now)
         for pool_id in environments.waited_for(session):

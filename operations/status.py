@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage import assignments, decisions, environments, locks, pins, pools, tickets
+from storage import assignments, decisions, environments, locks, pins, pools, redeployments, tickets
 from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.decisions import Decision
 from storage.dedicated import DedicatedEnvironment
 from storage.environments import Environment
 from storage.locks import Lock, LockStatus, ResourceKind
 from storage.pools import Pool
+from storage.redeployments import Redeployment
 from storage.threads import Thread
 from storage.tickets import Ticket
 
@@ -23,6 +24,7 @@ class Held:
     assignment: Assignment
     environment: Environment
     pool: Pool
+    redeployment: Redeployment | None = None  # the newest
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def _is_newer(moved: Assignment, ended: Assignment | None) -> bool:
 
 def _held(session: Session, assignment: Assignment) -> Held:
     environment = session.get_one(environments.Environment, assignment.environment_id)
-    return Held(assignment, environment, pools.get(session, assignment.pool_id))
+    redeployment = redeployments.last_of(session, assignment.id)
+    return Held(assignment, environment, pools.get(session, assignment.pool_id), redeployment)
 
 
 def _awaited(session: Session, ticket: Ticket) -> Awaited:

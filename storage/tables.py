@@ -21,6 +21,7 @@ from storage import (
     orgs,
     pools,
     rates,
+    redeployments,
     releases,
     repositories,
     rules,
@@ -39,8 +40,8 @@ from storage.database import Base
 __all__ = [
     "answers", "apps", "artifacts", "assignments", "audit", "configurations", "decisions", "dedicated", "deliveries",
     "environments", "events", "installations", "key_values", "locks", "measurements", "metadata", "missed", "notices",
-    "orgs", "pools", "rates", "releases", "repositories", "rules", "schedules", "submissions", "surfaces", "tasks",
-    "threads", "tickets", "tokens", "users", "webhooks",
+    "orgs", "pools", "rates", "redeployments", "releases", "repositories", "rules", "schedules", "submissions",
+    "surfaces", "tasks", "threads", "tickets", "tokens", "users", "webhooks",
 ]  # fmt: skip
 
 metadata = Base.metadata

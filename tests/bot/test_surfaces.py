@@ -261,6 +261,16 @@ def test_the_deployment_leads_to_the_page_that_asks_who_comes(world: World) -> N
     assert deployment.sha == world.github.pull_request(REPO, number).head_sha
 
 
+def test_it_shows_that_the_commit_is_deployed_once_more(world: World) -> None:
+    world.pool()
+    number = world.opens()
+    world.clock.advance(minutes=1)
+    world.comments(number, "alice", "/env redeploy")
+    [deployment] = deployments(world, number)
+    assert states(deployment) == ["success", "in_progress", "success"]
+    assert f"Deployed: {deployment.sha[:7]}, 2026-03-02 12:01 UTC" in world.says(number)
+
+
 def test_two_pull_requests_share_the_environment_and_leave_each_other_alone(world: World) -> None:
     world.pool(min_available=2)
     numbers = world.opens(), world.opens()

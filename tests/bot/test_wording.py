@@ -15,6 +15,7 @@ from demo.github_state import PullRequest
 from operations.extend import extend
 from storage import assignments
 from storage.environments import Environment
+from storage.pools import Pool
 from tests.bot.test_locking import locked_by_pipeline, staging
 from tests.provider import Clock
 from tests.world import REPO, TEST, World
@@ -231,6 +232,23 @@ def waits_for_a_lock(world: World) -> int:
     return number
 
 
+def redeployed(world: World) -> int:
+    number = ready(world)
+    world.clock.advance(minutes=1)
+    world.comments(number, "alice", "/env redeploy")
+    return number
+
+
+def could_not_be_redeployed(world: World) -> int:
+    number = ready(world)
+    world.clock.advance(minutes=1)
+    with world.database.transaction() as session:
+        session.get_one(Pool, world.rows(Pool)[0].id).additional_config = {"mock": {"refusalRate": 1}}
+    world.comments(number, "alice", "/env redeploy")
+    world.later(hours=1)
+    return number
+
+
 def pinned(world: World) -> int:
     number = ready(world)
     world.comments(number, "wendy", "/pin 5d demo for @customer")
@@ -248,6 +266,7 @@ STATES: list[Callable[[World], int]] = [
     paused, left_the_queue, closed_while_it_waited, served_after_a_wait, from_a_fork, pushed_after_approval,
     is_a_draft, by_a_bot, given_back, closed, merged, expired, handed_over, merged_into_an_issue,
     merged_closing_several, handed_to_a_person, locked, waits_for_a_lock, pinned, asked_about,
+    redeployed, could_not_be_redeployed,
 ]  # fmt: skip
 
 
