@@ -80,7 +80,7 @@ def _answer(
         return nothing
     github = look.installation(installation_id)
     seen_id = _show_seen(github, where.full_name, speech)
-    level = look.permissions.of(github, where.full_name, speech.login)
+    standing = look.standing(github, where, speech.login)
     news = fresh_news(look, github, about, where, installation_id)
     targets = _targets(github, where.full_name, parsed)
     assigns = any(command.verb in ("assign", "approve") for command in parsed.commands)
@@ -96,7 +96,7 @@ def _answer(
         thread = take_news(session, repository, news, now=now)
         actor = Actor(speech.login, role="user", request=f"comment:{speech.id}")
         case = Case(repository, thread, in_force(session, repository.id), now, surroundings.files)
-        asked = Asked(look, case, speech.login, level, actor, targets, speech.at)
+        asked = Asked(look, case, speech.login, standing.level, actor, targets, speech.at, standing.teams)
         reaction, sentences = _run(session, asked, parsed)
         if not speech.reacts and not sentences:
             sentences = [comments.done()]
@@ -156,6 +156,7 @@ def run_one(session: Session, asked: Asked, command: Command) -> str | None:
     `/status`, does not use the environment, and must not be able to keep it.
     """
     spec = asked.policy.commands.specs[command.verb]
+    asked = asked.using(spec)
     may = asked.level >= spec.level or (spec.author and asked.login == asked.thread.author)
     may = may or spec.holder  # who that is only its action can see
     if not may:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bot.commands import CommandSpec
 from bot.gates import Case, Closed
 from bot.levels import Level
 from bot.look import Look
@@ -29,6 +30,13 @@ class Asked:
     targets: Mapping[str, News | None]
     said_at: datetime
     """When it was written, by GitHub's clock."""
+    teams: frozenset[str] = frozenset()
+    """Those of the teams named in the policy that they are in."""
+
+    def using(self, spec: CommandSpec) -> Asked:
+        """The same, for this command: with the level that a team gives them."""
+        by_team = Level.MAINTAIN if self.teams.intersection(spec.teams) else Level.NONE
+        return replace(self, level=max(self.level, by_team))
 
     @property
     def repository(self) -> Repository:

@@ -37,6 +37,8 @@ class CommandSpec:
     """Who has set the lock or the pin may, at any level."""
     beyond: Level | None = None
     """The level that may go past the pool's policy."""
+    teams: tuple[str, ...] = ()
+    """Members of these teams may, as who may maintain; only a repository's policy names any."""
     closed: bool = False
     """It works on a closed pull request."""
     destructive: bool = False
@@ -54,7 +56,8 @@ class CommandSpec:
     def who(self) -> str:
         """Who may, in words."""
         level = "anyone" if self.level is Level.READ else f"{self.level.name.lower()} or above"
-        people = ["the author"] * self.author + ["who has set it"] * self.holder + [level]
+        people = ["the author"] * self.author + ["who has set it"] * self.holder
+        people += [*(f"team {team}" for team in self.teams), level]
         beyond = f" ({self.beyond.name.lower()} beyond the policy)" if self.beyond else ""
         return ", ".join(people) + beyond
 

@@ -23,7 +23,7 @@ from bot.events import (
 )
 from bot.gates import Case
 from bot.github.errors import NotFound
-from bot.levels import Level
+from bot.levels import Level, Standing
 from bot.look import Effect, Look, known_repository, news_of_pull_request, nothing
 from bot.policy.configuration import in_force
 from bot.reconciling import SOMEBODY
@@ -59,7 +59,7 @@ def comment_edited(look: Look, event: IssueCommentEvent) -> Effect:
     if command is None:
         return _written_anew(ours)
     github = look.installation(event.installation_id)
-    level = look.permissions.of(github, event.repository.full_name, event.sender.login)
+    standing = look.standing(github, event.repository, event.sender.login)
     news = fresh_news(look, github, event.issue, event.repository, event.installation_id)
     judged = news.number if news.type == HolderType.PR else None
     surroundings = look.surroundings(event.installation_id, event.repository, judged)
@@ -71,7 +71,7 @@ def comment_edited(look: Look, event: IssueCommentEvent) -> Effect:
         case = Case(repository, thread, in_force(session, repository.id), now, surroundings.files)
         if case.policy.surfaces.checkboxes:
             said_at = event.comment.updated_at
-            _run(session, _asked(look, case, event.sender.login, level, said_at), command)
+            _run(session, _asked(look, case, event.sender.login, standing, said_at), command)
         surfaces.write_anew(session, thread.id, Kind.COMMENT)
         notify.refresh(session, thread, now=now)
 
@@ -98,8 +98,8 @@ def button_pressed(look: Look, event: CheckRunEvent) -> Effect:
     facts = _present(look, event.installation_id, event.repository, number)
     if facts is None:
         return nothing
-    github, repo, login = look.installation(event.installation_id), event.repository.full_name, event.sender.login
-    level = look.permissions.of(github, repo, login)
+    login = event.sender.login
+    standing = look.standing(look.installation(event.installation_id), event.repository, login)
     surroundings = look.surroundings(event.installation_id, event.repository, number)
     closes = look.closes(event.installation_id, facts, surroundings.policy)
 
@@ -108,7 +108,7 @@ def button_pressed(look: Look, event: CheckRunEvent) -> Effect:
         surroundings.keep(session, repository)
         thread = take_news(session, repository, news_of_pull_request(facts), now=now)
         case = Case(repository, thread, in_force(session, repository.id), now, surroundings.files)
-        asked = _asked(look, case, login, level, now)
+        asked = _asked(look, case, login, standing, now)
         command = BUTTONS.get(event.identifier or "")
         if command is not None:
             _run(session, asked, command)
@@ -131,7 +131,7 @@ def keep_label_changed(look: Look, event: PullRequestEvent | IssuesEvent) -> Eff
     about = event.pull_request if isinstance(event, PullRequestEvent) else event.issue
     news = fresh_news(look, github, about, event.repository, event.installation_id)
     by_person, login = event.sender.type == PEOPLE, event.sender.login
-    level = look.permissions.of(github, event.repository.full_name, login) if by_person else Level.NONE
+    standing = look.standing(github, event.repository, login) if by_person else Standing(Level.NONE)
 
     def effect(session: Session, now: datetime) -> None:
         repository = known_repository(session, event.repository, event.installation_id, now=now)
@@ -145,9 +145,9 @@ def keep_label_changed(look: Look, event: PullRequestEvent | IssuesEvent) -> Eff
         is_pinned = any(pins.of(held) is not None for held in serving.living(session, thread, now=now))
         if case.has(label) != is_pinned and by_person:
             command = Command(1, "unpin") if is_pinned else Command(1, "pin", reason=comments.pinned_by_label(label))
-            _run(session, _asked(look, case, login, level, now), command)
+            _run(session, _asked(look, case, login, standing, now), command)
         elif case.has(label) != is_pinned and event.sender is SOMEBODY:
-            asked = _asked(look, case, thread.author, level, now)
+            asked = _asked(look, case, thread.author, standing, now)
             _tell(session, asked, comments.label_by_nobody(label))
         notify.refresh(session, thread, now=now)
 
@@ -198,10 +198,10 @@ def _written_anew(ours: Thread) -> Effect:
     return effect
 
 
-def _asked(look: Look, case: Case, login: str, level: Level, said_at: datetime) -> Asked:
+def _asked(look: Look, case: Case, login: str, standing: Standing, said_at: datetime) -> Asked:
     actor = Actor(login, role="user", request=look.trigger)
     targets: dict[str, News | None] = {}
-    return Asked(look, case, login, level, actor, targets, said_at)
+    return Asked(look, case, login, standing.level, actor, targets, said_at, standing.teams)
 
 
 def _run(session: Session, asked: Asked, command: Command) -> None:
@@ -217,7 +217,7 @@ def _run(session: Session, asked: Asked, command: Command) -> None:
 
 def _retry(session: Session, asked: Asked, facts: PullRequestFacts, told: serving.Told) -> None:
     spec = asked.policy.commands.specs["refresh"]
-    if asked.level < spec.level:
+    if asked.using(spec).level < spec.level:
         _tell(session, asked, comments.not_permitted(spec, asked.level))
         return
     serving.serve_pull_request(session, asked.look, asked.repository, facts, told, now=asked.now)

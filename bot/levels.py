@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -17,3 +18,11 @@ class Level(IntEnum):
 
 
 LEVELS = {level.name.lower(): level for level in Level}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What someone may do, and in which of the teams that the policy names they are."""
+
+    level: Level
+    teams: frozenset[str] = frozenset()

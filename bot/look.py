@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from bot.context import Context
 from bot.events import IssueFacts, PullRequestFacts, RepositoryFacts
 from bot.github.errors import Forbidden, NotFound, Stale
 from bot.github.threads import closing_issues
-from bot.levels import Level
+from bot.levels import Level, Standing
 from bot.policy.configuration import Found, keep, look_for, policy_in, policy_of
 from bot.policy.keys import DEFAULTS, Policy
 from operations.threads import News
@@ -32,6 +32,8 @@ Effect = Callable[[Session, datetime], None]
 
 
 Facts = TypeVar("Facts", PullRequestFacts, IssueFacts)
+
+Told = TypeVar("Told")
 
 Files = tuple[str, ...] | None
 
@@ -52,18 +54,30 @@ class Permissions:
 
     clock: Callable[[], datetime]
     changed_at: Callable[[int], datetime | None] = lambda installation_id: None
-    _known: dict[tuple[str, str], tuple[datetime, Level]] = field(default_factory=dict)
+    _known: dict[tuple[str, ...], tuple[datetime, Any]] = field(default_factory=dict)
 
     def of(self, github: Installation, repo: str, login: str) -> Level:
         """Raises GitHubError when GitHub does not tell: no answer is no permission."""
+        return self._told(github, (repo, login), lambda: github.permission(repo, login))
+
+    def is_in_team(self, github: Installation, organization: str, team: str, login: str) -> bool:
+        """Nobody is in a team that we may not look at. Raises GitHubError when GitHub does not tell."""
+        try:
+            return self._told(github, (organization, team, login), lambda: github.is_in_team(organization, team, login))
+        except Forbidden as error:
+            log.warning("taken as in no team, the App may not look", team=team, reason=str(error))
+            return False
+
+    def _told(self, github: Installation, about: tuple[str, ...], ask: Callable[[], Told]) -> Told:
         now = self.clock()
-        told, changed_at = self._known.get((repo, login)), self.changed_at(github.id)
+        told, changed_at = self._known.get(about), self.changed_at(github.id)
         is_void = told is not None and changed_at is not None and told[0] <= changed_at
         if told is None or is_void or not told[0] <= now < told[0] + PERMISSION_REMEMBERED:
             if len(self._known) > 10_000:
                 self._known.clear()
-            told = self._known[repo, login] = (now, github.permission(repo, login))
-        return told[1]
+            told = self._known[about] = (now, ask())
+        found: Told = told[1]
+        return found
 
 
 @dataclass(frozen=True)
@@ -116,6 +130,14 @@ class Look:
             return present
 
         return _newer(ask, told)
+
+    def standing(self, github: Installation, where: RepositoryFacts, login: str) -> Standing:
+        """What someone may do there now. Teams are asked about where that may make a difference."""
+        level = self.permissions.of(github, where.full_name, login)
+        named = self.policy(where).commands.teams if level < Level.MAINTAIN else ()
+        owner = where.full_name.partition("/")[0]
+        teams = (team for team in sorted(named) if self.permissions.is_in_team(github, owner, team, login))
+        return Standing(level, frozenset(teams))
 
     def surroundings(self, installation_id: int, where: RepositoryFacts, number: int | None = None) -> Surroundings:
         """What is needed to judge, of this pull request its files; nothing for a repository without pools."""

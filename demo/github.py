@@ -87,6 +87,7 @@ class SimulatedGitHub:
         self.client_secret = secrets.token_hex(20)
         self._manifest_codes: dict[str, datetime] = {}
         self._login_codes: dict[str, Authorization] = {}
+        self.teams: dict[tuple[str, str], set[str]] = {}
         self.user_tokens: dict[str, Account] = {}
         self.an_hour = AN_HOUR
         self.spent: dict[tuple[int, str, int], int] = {}
@@ -236,6 +237,10 @@ class SimulatedGitHub:
         """The role of someone in a repository; a custom role needs the permission that GitHub tells with it."""
         self._account(login)
         self.repositories[repo].roles[login] = Role(role, permission or STANDARD_ROLES[role])
+
+    def make_team(self, organization: str, slug: str, *logins: str) -> None:
+        """A team of these members; GitHub tells nobody here, but would tell an App that asks to be told."""
+        self.teams[organization, slug] = set(logins)
 
     # Pull requests
 

@@ -193,6 +193,19 @@ def refuse_suspended(installation: Installation) -> None:
         raise Refused(403, "This installation has been suspended")
 
 
+# Teams
+
+
+def show_membership(organization: str, team: str, login: str) -> payloads.Json:
+    """https://docs.github.com/rest/teams/members#get-team-membership-for-a-user"""
+    g.issued = find_token()
+    allow("read", "members")
+    members = simulated().teams.get((organization, team), set())
+    if g.issued.installation.account.login != organization or login not in members:
+        raise Refused(404, "Not Found")
+    return {"url": request.url, "role": "member", "state": "active"}
+
+
 # A repository
 
 

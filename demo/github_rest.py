@@ -14,6 +14,7 @@ from demo.github_api import (
     convert_manifest,
     exchange_login_code,
     repository_api,
+    show_membership,
     show_user,
 )
 from demo.github_graphql import answer_query
@@ -43,6 +44,7 @@ api.register_blueprint(app_api)
 api.post("/app-manifests/<code>/conversions")(convert_manifest)  # whoever has the code may
 api.post("/login/oauth/access_token")(exchange_login_code)
 api.get("/user")(show_user)
+api.get("/orgs/<organization>/teams/<team>/memberships/<login>")(show_membership)
 api.post("/graphql")(answer_query)
 api.register_blueprint(repository_api, url_prefix="/repos/<owner>/<name>")
 api.register_blueprint(repository_api, url_prefix="/repositories/<int:repository_id>", name="repository_by_id")

@@ -13,6 +13,8 @@ from bot.handlers import EVENTS, HANDLERS
 ALWAYS_SENT = {"installation", "installation_repositories", "installation_target", "github_app_authorization"}
 # GitHub offers these only to an App with `members: read`, which is for those who use team rules.
 OF_MEMBERS = {"member", "membership", "organization", "team"}
+# Only for team rules, whose users add it as app.yml says.
+OPTIONAL = {"members"}
 STRENGTH = {"read": 1, "write": 2}
 
 
@@ -27,7 +29,7 @@ def test_it_asks_for_the_permissions_that_the_calls_need(manifest: Any) -> None:
         for permission, level in call.permissions.items():
             needed[permission] = max(level, needed.get(permission, level), key=STRENGTH.__getitem__)
 
-    assert manifest["default_permissions"] == needed
+    assert manifest["default_permissions"] == {name: level for name, level in needed.items() if name not in OPTIONAL}
 
 
 def test_it_asks_for_the_events_that_are_handled(manifest: Any) -> None:

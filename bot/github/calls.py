@@ -72,6 +72,8 @@ CALLS = {
     "changed_files": Call("GET", "/repos/{repo}/pulls/{number}/files", {"pull_requests": "read"}),
     "file": Call("GET", "/repos/{repo}/contents/{path}", {"contents": "read"}),
     "commit": Call("GET", "/repos/{repo}/commits/{ref}", {"contents": "read"}),
+    # Asked only where a policy names teams; an App that is not granted it has nobody in them.
+    "is_in_team": Call("GET", "/orgs/{organization}/teams/{team}/memberships/{login}", {"members": "read"}),
     "permission": Call("GET", "/repos/{repo}/collaborators/{login}/permission", {"metadata": "read"}),
 }
 
@@ -152,6 +154,11 @@ class _Commit(Readable):
 class _ChangedFile(Readable):
     name: Annotated[str, At("filename")]
     name_before: Annotated[str | None, At("previous_filename")] = None
+
+
+@dataclass(frozen=True)
+class _Membership(Readable):
+    state: str
 
 
 @dataclass(frozen=True)
@@ -480,6 +487,14 @@ class Installation:
         except NotFound:
             return Level.NONE
         return LEVELS.get(answer.role_name) or LEVELS.get(answer.permission, Level.NONE)
+
+    def is_in_team(self, organization: str, team: str, login: str) -> bool:
+        """Whether they are in the team, or in one below it; who was invited is not yet."""
+        values = {"organization": organization, "team": team, "login": login}
+        try:
+            return self._read("is_in_team", _Membership.read, **values).state == "active"
+        except NotFound:
+            return False
 
     def query(self, call: Call, read: Callable[[Any], Facts], query: str, variables: Mapping[str, Any]) -> Facts:
         """What `read` finds in the answer to a GraphQL query."""

@@ -110,6 +110,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=255)]
 Label = Annotated[str, Field(min_length=1, max_length=50)]
 Name = Annotated[str, Field(pattern=r"^\w[\w .:/+-]{0,99}$")]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
+Team = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")]
 Lifetime = Annotated[timedelta, Within(HOUR)]
 
 
@@ -201,6 +202,8 @@ class Permission(Section):
     """This level and those above may."""
     author: Flag | None = None
     """Whether the author of the pull request or issue may, at any level."""
+    teams: Annotated[tuple[Team, ...], Field(max_length=10), AfterValidator(_distinct)] = ()
+    """Teams of the organisation whose members may, as if they could maintain; the App needs `members: read` for it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -224,6 +227,11 @@ class Commands(Section):
     """Whether `@greenroom extend` is read, too."""
     permissions: Mapping[Annotated[str, AfterValidator(_is_command)], Permission] = Field(default={})
     """Who may, by command, where it is not the default."""
+
+    @property
+    def teams(self) -> frozenset[str]:
+        """All that are named."""
+        return frozenset(team for permission in self.permissions.values() for team in permission.teams)
 
     @property
     def specs(self) -> Mapping[str, CommandSpec]:
@@ -318,4 +326,5 @@ def _permitted(spec: CommandSpec, permission: Permission | None) -> CommandSpec:
         spec,
         level=spec.level if permission.level is None else LEVELS[permission.level],
         author=spec.author if permission.author is None else permission.author,
+        teams=permission.teams,
     )

@@ -53,7 +53,7 @@ commands:
   mention: false
   permissions:
     assign: triage
-    extend: {author: false}
+    extend: {author: false, teams: [qa]}
 surfaces: {checkboxes: false, environment_name: preview}
 schedule:
   - {pool: core, cron: 0 7 * * 1-5, timezone: Europe/Berlin, ready: 3}
@@ -91,7 +91,7 @@ def test_every_key_is_read() -> None:
 def test_a_command_is_for_whom_the_file_says() -> None:
     specs = parse(EVERYTHING).commands.specs
     assert specs["assign"].level is Level.TRIAGE
-    assert (specs["extend"].level, specs["extend"].author) == (Level.TRIAGE, False)
+    assert (specs["extend"].level, specs["extend"].author, specs["extend"].teams) == (Level.TRIAGE, False, ("qa",))
     assert specs["approve"].level is Level.MAINTAIN
 
 
@@ -147,7 +147,8 @@ def test_off_is_a_word_here() -> None:
         ("commands:\n  permissions:\n    asign: write", "line 3: `commands.permissions.asign` names `asign`, which is "
                                                        "not a command. Did you mean `assign`?"),
         ("commands: {permissions: {assign: none}}", "must be one of `read`, `triage`, `write`, `maintain`, `admin`"),
-        ("commands: {permissions: {why: {lvel: read}}}", "Did you mean `level`? Known: `level`, `author`"),
+        ("commands: {permissions: {why: {teams: [QA]}}}", "has characters that cannot be used here"),
+        ("commands: {permissions: {why: {lvel: read}}}", "Did you mean `level`? Known: `level`, `author`, `teams`"),
         ("schedule: [{pool: core, cron: 0 7 * *, ready: 1}]", "`schedule[1].cron` must be five fields of cron"),
         ("schedule: [{pool: core, cron: 0 7 * * *, ready: 1, timezone: Europe/Berln}]", "you mean `Europe/Berlin`?"),
         ("schedule: [{pool: core, cron: 0 7 * * *}]", "line 1: `schedule[1]` has no `ready`"),
