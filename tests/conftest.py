@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -85,11 +86,15 @@ def shared_postgresql(postgres_server: PostgresServer) -> Iterator[Database]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty database, the same for all tests of its kind: to compile every statement anew takes far longer."""
-    database: Database = request.getfixturevalue(f"shared_{request.param}")
-    yield database
-    with database.transaction() as session:
-        for table in reversed(tables.metadata.sorted_tables):
-            session.execute(table.delete())
+    with _emptied_afterwards(request.getfixturevalue(f"shared_{request.param}")) as database:
+        yield database
+
+
+@pytest.fixture
+def sqlite_database(shared_sqlite: Database) -> Iterator[Database]:
+    """An empty database of one kind, for what is the same on every one."""
+    with _emptied_afterwards(shared_sqlite) as database:
+        yield database
 
 
 @pytest.fixture
@@ -98,19 +103,28 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def world(database_url: str, tmp_path: Path, clock: Clock) -> Iterator[World]:
+def world(database: Database, tmp_path: Path, clock: Clock) -> World:
     """Greenroom between a simulated GitHub and a simulated provider, on both databases."""
-    world = World(database_url, tmp_path, clock)
-    yield world
-    world.close()
+    return World(database, tmp_path, clock)
 
 
 @pytest.fixture
-def sqlite_world(sqlite_url: str, tmp_path: Path, clock: Clock) -> Iterator[World]:
+def sqlite_world(sqlite_database: Database, tmp_path: Path, clock: Clock) -> World:
     """The world on one kind of database, for what is the same on every one."""
-    world = World(sqlite_url, tmp_path, clock)
-    yield world
-    world.close()
+    return World(sqlite_database, tmp_path, clock)
+
+
+@contextmanager
+def _emptied_afterwards(database: Database) -> Iterator[Database]:
+    yield database
+    database.ring = database.wake = None
+    deletes = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(tables.metadata.sorted_tables))
+    with database.transaction() as session:
+        if database.is_sqlite:
+            for delete in deletes.split("; "):
+                session.connection().exec_driver_sql(delete)
+        else:
+            session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = '30s'; {deletes}")
 
 
 def _make_schema(url: str) -> None:

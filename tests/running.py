@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from werkzeug.serving import make_server
@@ -16,7 +17,7 @@ from bot.web import create_app
 from bot.webhooks import WebhookDoor
 from demo.github import QuietHandler
 from jobs.worker import Worker
-from jobs.workshop import Workshop
+from jobs.workshop import PACE, Workshop
 from storage.database import Database
 from storage.queue import QueueName
 
@@ -53,12 +54,15 @@ def serving(application: WSGIApplication) -> Iterator[int]:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Running]:
-    """A Greenroom with these settings answers, and works what it is given, until the end."""
+def running(settings: Settings, *, pace: timedelta = PACE) -> Iterator[Running]:
+    """A Greenroom with these settings answers, and works what it is given, until the end.
+
+    `pace` is the time between two of its writes on GitHub.
+    """
     database = Database(settings.effective_database_url)
     context = Context.of(settings, database)
     ended = threading.Event()
-    workers = [Worker(Workshop(context), queue) for queue in QueueName]
+    workers = [Worker(Workshop(context, pace=pace), queue) for queue in QueueName]
 
     def work() -> None:
         while not ended.wait(LOOK_SECONDS):

@@ -30,6 +30,7 @@ from operations.unassign import unassign
 from storage import assignments, pools, tasks, tickets
 from storage.assignments import Holder
 from storage.audit import Actor
+from storage.database import Database
 from storage.environments import Environment, EnvironmentState
 from storage.pools import Pool
 from storage.queue import QueueName
@@ -85,7 +86,7 @@ class Life(RuleBasedStateMachine):
         try:
             self._settle()
         finally:
-            self.world.close()
+            self.world.database.dispose()
 
     # People and pipelines. Whoever asks waits if there is nothing, as the bot does.
 
@@ -293,7 +294,7 @@ def test_the_invariants_hold_on_sqlite(sqlite_template: Path, tmp_path: Path) ->
         data = tmp_path / str(next(numbers))
         data.mkdir()
         shutil.copy(sqlite_template, data / "greenroom.db")
-        return World(f"sqlite:///{data / 'greenroom.db'}", data, Clock())
+        return World(Database(f"sqlite:///{data / 'greenroom.db'}"), data, Clock())
 
     run(world, examples=12 * DEPTH, steps=30)
 
@@ -305,6 +306,6 @@ def test_the_invariants_hold_on_postgresql(postgres_server: PostgresServer, tmp_
         name = f"invariants_{next(numbers)}"
         data = tmp_path / name
         data.mkdir()
-        return World(postgres_server.create_database(name, template="template"), data, Clock())
+        return World(Database(postgres_server.create_database(name, template="template")), data, Clock())
 
     run(world, examples=3 * DEPTH, steps=25)

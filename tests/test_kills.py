@@ -148,7 +148,7 @@ class Follower:
 
 def test_every_task_ends_once_however_often_its_workers_are_killed(database_url: str, tmp_path: Path) -> None:
     clock, chance = QuickClock(), random.Random(SEED)
-    world = World(database_url, tmp_path, clock)
+    world = World(Database(database_url), tmp_path, clock)
     pool = world.pool(min_available=2, max_total=3)
     workers = Workers(world, chance)
     try:
@@ -164,7 +164,7 @@ def test_every_task_ends_once_however_often_its_workers_are_killed(database_url:
     history.check(world.database)
     with world.session() as session:
         history.check_bounds(session, {pool.id: 3})
-    world.close()
+    world.database.dispose()
 
 
 def killed_until_all_have_ended(world: World, workers: Workers, chance: random.Random) -> Counter[str]:

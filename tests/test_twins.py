@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from demo.github_state import PullRequest
 from storage import environments
+from storage.database import Database
 from storage.pools import Pool
 from storage.threads import Thread
 from storage.tickets import Ticket
@@ -103,7 +104,7 @@ def test_after_the_sweep_it_is_as_if_everything_had_been_heard(
         assert state(twins[1], pools[1]) == state(twins[0], pools[0])
         assert [world.failures() for world in twins] == [[], []]
         for world in twins:
-            world.close()
+            world.database.dispose()
 
     same()
 
@@ -131,4 +132,4 @@ def _live(world: World, acts: list[Act]) -> None:
 def _world(template: Path, folder: Path) -> World:
     folder.mkdir(parents=True)
     shutil.copy(template, folder / "greenroom.db")
-    return World(f"sqlite:///{folder / 'greenroom.db'}", folder, Clock())
+    return World(Database(f"sqlite:///{folder / 'greenroom.db'}"), folder, Clock())

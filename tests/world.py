@@ -82,13 +82,13 @@ class World:
     pace = timedelta(0)
     """Between two writes on GitHub; nothing, as the clock stands still while Greenroom works."""
 
-    def __init__(self, database_url: str, data: Path, clock: Clock) -> None:
+    def __init__(self, database: Database, data: Path, clock: Clock) -> None:
         self.clock = clock
         self.sink = Sink()
         self.github = SimulatedGitHub(webhook_secret=SECRET, deliver=self.sink, clock=clock)
         settings = Settings(
             data=data,
-            database_url=database_url,
+            database_url=database.url,
             secret_keys=("a test's secret key",),
             github_api_url="https://api.github.test",
             github_app_id=self.github.app.id,
@@ -96,7 +96,8 @@ class World:
             github_webhook_secrets=(SECRET,),
         )
         self.rung: list[frozenset[str]] = []
-        self.database = Database(database_url, ring=self.rung.append)
+        self.database = database
+        self.database.ring = self.rung.append
         self.context = Context.of(settings, self.database, clock)
         self.sink.client = Client(WebhookDoor(self.context, _not_found))
         self.shop = self.new_shop()
@@ -106,9 +107,6 @@ class World:
         self.github.set_permission(REPO, "trish", "triage")
         self.github.set_permission(REPO, "mona", "maintain")
         self.github.set_permission(REPO, "rita", "read")
-
-    def close(self) -> None:
-        self.database.dispose()
 
     def new_shop(self) -> Workshop:
         """A workshop as another worker process would have it."""

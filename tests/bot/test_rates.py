@@ -18,26 +18,23 @@ from storage import embedded
 from storage.doorbell import connect
 from storage.tokens import Role
 from tests.bot.api.client import Api, Rest
-from tests.provider import Clock
 from tests.world import World
 
 NOWHERE = "redis://127.0.0.1:1"
 
 
 @pytest.fixture
-def limited(sqlite_url: str, tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Api]]:
+def limited(sqlite_world: World) -> Callable[..., Api]:
     """The API where a token may ask three times a minute, and an address without one twice."""
-    world = World(sqlite_url, tmp_path, clock)
 
     def build(redis_url: str | None = None, trusted_proxies: int = 0) -> Api:
-        api = Api(world)
-        limits = replace(world.context.settings, rates=Rates(3, 2), trusted_proxies=trusted_proxies)
-        context = replace(world.context, settings=limits)
+        api = Api(sqlite_world)
+        limits = replace(sqlite_world.context.settings, rates=Rates(3, 2), trusted_proxies=trusted_proxies)
+        context = replace(sqlite_world.context, settings=limits)
         api.app = create_app(context, lambda: None, redis_url)
         return api
 
-    yield build
-    world.close()
+    return build
 
 
 @pytest.fixture(scope="module")

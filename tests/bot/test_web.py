@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from redis.exceptions import ConnectionError
@@ -12,13 +11,12 @@ from werkzeug.test import Client
 from bot.context import Context
 from bot.web import create_app
 from storage.database import Database
-from tests.provider import Clock
 from tests.world import World
 
 
 @pytest.fixture
-def world(sqlite_url: str, tmp_path: Path, clock: Clock) -> World:
-    return World(sqlite_url, tmp_path, clock)
+def world(sqlite_world: World) -> World:
+    return sqlite_world
 
 
 def without_redis() -> None:

@@ -6,7 +6,7 @@ After a change of wording: ./greenroom test tests/bot/test_wording.py --write-go
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,18 +17,15 @@ from storage import assignments
 from storage.environments import Environment
 from storage.pools import Pool
 from tests.bot.test_locking import locked_by_pipeline, staging
-from tests.provider import Clock
 from tests.world import REPO, TEST, World
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture
-def world(sqlite_url: str, tmp_path: Path, clock: Clock) -> Iterator[World]:
+def world(sqlite_world: World) -> World:
     """Words are the same on every database."""
-    world = World(sqlite_url, tmp_path, clock)
-    yield world
-    world.close()
+    return sqlite_world
 
 
 @pytest.fixture

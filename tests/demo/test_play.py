@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def shown(show: Callable[..., Shown]) -> Shown:
 
 @pytest.fixture
 def greenroom(tmp_path: Path, sqlite_url: str) -> Iterator[Running]:
-    with running(Settings(data=tmp_path, database_url=sqlite_url, secret_keys=("a test's secret key",))) as greenroom:
+    settings = Settings(data=tmp_path, database_url=sqlite_url, secret_keys=("a test's secret key",))
+    with running(settings, pace=timedelta(0)) as greenroom:
         yield greenroom
 
 
@@ -252,7 +254,7 @@ def test_with_a_greenroom_here_that_has_no_app_it_plays_on_that(demo: Demo) -> N
     database = Database(settings.effective_database_url)
     schema.upgrade(database)
     database.dispose()
-    with running(settings) as greenroom:
+    with running(settings, pace=timedelta(0)) as greenroom:
         process = demo.start(PORT=str(greenroom.settings.port), SECRET_KEY=settings.secret_keys[0])
         out, _ = process.communicate()
     assert f"plays on the Greenroom at {greenroom.address}" in " ".join(out.split())

@@ -23,6 +23,7 @@ from rq import Callback, Queue
 from rq.serializers import JSONSerializer
 
 from storage import embedded
+from storage.database import Database
 from storage.deliveries import DeliveryState
 from storage.doorbell import ENOUGH_WAITING, Doorbell, connect, press, rq_queue
 from storage.embedded import EmbeddedRedis
@@ -56,11 +57,9 @@ class RealClock(Clock):
 
 
 @pytest.fixture
-def world(sqlite_url: str, tmp_path: Path) -> Iterator[World]:
+def world(sqlite_database: Database, tmp_path: Path) -> World:
     """Two processes on one database; which kind makes no difference to the bell."""
-    world = World(sqlite_url, tmp_path, RealClock())
-    yield world
-    world.close()
+    return World(sqlite_database, tmp_path, RealClock())
 
 
 @pytest.fixture

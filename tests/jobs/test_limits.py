@@ -126,7 +126,8 @@ def test_what_is_left_is_known_to_all(world: World) -> None:
     assert 4900 < rate.remaining < 5000
 
 
-def test_sweeps_use_a_fifth_of_it_at_most(world: World) -> None:
+def test_sweeps_use_a_fifth_of_it_at_most(sqlite_world: World) -> None:
+    world = sqlite_world
     world.pool()
     world.github.an_hour = 100
     for _ in range(30):

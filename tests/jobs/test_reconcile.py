@@ -187,9 +187,10 @@ def test_a_repository_without_pools_is_not_looked_at(world: World) -> None:
     assert [r.path for r in world.github.requests[before:]] == ["/app/hook/deliveries"]
 
 
-def test_a_hundred_and_fifty_are_two_pages(world: World) -> None:
+def test_a_hundred_and_one_are_two_pages(sqlite_world: World) -> None:
+    world = sqlite_world
     world.pool()
-    for _ in range(150):
+    for _ in range(101):
         world.github.open_pull_request(REPO, "alice", draft=True)
     world.work()
     before = len(world.github.requests)

@@ -379,8 +379,10 @@ def test_over_a_change_of_the_clock_it_runs_once_a_day(world: World) -> None:
     desk = Desk(world)
     nightly = Recurrence(cron="30 2 * * *", timezone="America/New_York")
     series = desk.submit(SubmissionType.CHECK, {"assignmentId": "7"}, recurrence=nightly)
-    for _ in range(3 * 24 * 2):
-        world.later(minutes=30)
+    for day in (8, 9, 10):
+        world.clock.now = world.clock.now.replace(day=day, hour=5, minute=30)
+        for _ in range(5):
+            world.later(minutes=30)
     with world.session() as session:
         began = [f"{each.created_at:%d %H:%M}" for each in submissions.executions_of(session, series)]
     assert began == ["08 07:00", "09 06:30", "10 06:30"]

@@ -283,13 +283,14 @@ def test_what_a_stopping_worker_has_taken_up_and_not_begun_is_given_back(world: 
 
 
 def test_a_database_that_goes_away_in_the_middle_keeps_nothing_and_loses_nothing(
-    world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.pool()
     number = world.github.open_pull_request(REPO, "alice").number
     monkeypatch.setattr("storage.database.SQLITE_PRAGMAS", ("busy_timeout=1",))
     monkeypatch.setattr("storage.database.UNASKED", 60.0)  # however slow the machine is, it finds out too late
-    lost = Database(database_url if world.database.is_sqlite else f"{database_url}&application_name=lost")
+    url = world.database.url
+    lost = Database(url if world.database.is_sqlite else f"{url}&application_name=lost")
     with capture_logs() as logs, ExitStack() as ending, suppress(StoreUnavailable):
         goes_away = (lambda: lock(lost, ending)) if lost.is_sqlite else (lambda: cut(world.database, "lost"))
         context = replace(world.context, database=lost)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.bot.api.client import Api
-from tests.provider import Clock
 from tests.world import World
 
 
@@ -19,8 +15,6 @@ def api(world: World) -> Api:
 
 
 @pytest.fixture
-def wire(sqlite_url: str, tmp_path: Path, clock: Clock) -> Iterator[Api]:
+def wire(sqlite_world: World) -> Api:
     """The API for what never reaches a database's own behaviour."""
-    world = World(sqlite_url, tmp_path, clock)
-    yield Api(world)
-    world.close()
+    return Api(sqlite_world)

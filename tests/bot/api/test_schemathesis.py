@@ -32,6 +32,7 @@ from bot.api.operations import OPERATIONS
 from bot.api.router import PREFIX, Operation
 from bot.context import Context
 from storage.artifacts import InstalledArtifacts
+from storage.database import Database
 from storage.dedicated import DedicatedEnvironment
 from storage.releases import Release
 from tests.bot.api.client import Api
@@ -157,12 +158,12 @@ def described() -> BaseSchema:
 def visitors(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitors]:
     data = tmp_path_factory.mktemp("visited")
     shutil.copy(sqlite_template, data / "greenroom.db")
-    world = World(f"sqlite:///{data / 'greenroom.db'}", data, Clock())
+    world = World(Database(f"sqlite:///{data / 'greenroom.db'}"), data, Clock())
     mocked = replace(world.context.settings, sandbox_mode="mock")  # however many orgs are registered
     api = Api(world, context=Context.of(mocked, world.database, world.clock))
     STAGE.playing = api.app
     yield Visitors(api)
-    world.close()
+    world.database.dispose()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
