@@ -60,6 +60,11 @@ class RepositoryData(Body):
     def repository(self) -> str | None:
         return self.repository_identifier or self.repo_id
 
+    @classmethod
+    def described(cls, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Its JSON Schema within another one: the handler alone would leave out what a class adds to its own."""
+        return cls.__get_pydantic_json_schema__(cls.__pydantic_core_schema__, handler)
+
 
 class KeyData(RepositoryData):
     """Who an environment is for; `issue` is the former name of `assignmentId`."""
@@ -270,10 +275,15 @@ class SubmitBody(Body):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         described = super().__get_pydantic_json_schema__(schema, handler)
         handler.resolve_ref_schema(described)["anyOf"] = [
-            {"properties": {"type": {"const": type}, "data": handler(model.__pydantic_core_schema__)}}
+            {"properties": {"type": {"const": type}, "data": _or_wrapped(model.described(handler))}}
             for type, model in DATA.items()
         ]
         return described
+
+
+def _or_wrapped(data: dict[str, Any]) -> dict[str, Any]:
+    wrapped = {"properties": {"value": data, "description": {}}, "required": ["value"], "additionalProperties": False}
+    return {"anyOf": [data, {"type": "object", **wrapped}]}
 
 
 def read_data(type: str, given: dict[str, Any]) -> Data:

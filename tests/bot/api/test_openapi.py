@@ -231,6 +231,17 @@ def test_an_optional_field_of_a_body_may_be_null_and_a_parameter_may_not() -> No
     assert by == {"type": "string", "pattern": NO_NUL}
 
 
+@pytest.mark.parametrize("type", ["fetchReviewEnvironment", "checkReviewEnvironment", "unassignReviewEnvironment"])
+def test_a_task_without_what_it_is_about_is_against_the_description(type: str) -> None:
+    schema = DOCUMENT["components"]["schemas"]["SubmitBody"]
+    data = {"repoId": "acme/shop", "issue": "7"}
+    valid(schema, {"type": type, "data": data})
+    valid(schema, {"type": type, "data": {"value": data, "description": "…"}})
+    for about in data:
+        with pytest.raises(jsonschema.ValidationError):
+            valid(schema, {"type": type, "data": data | {about: None}})
+
+
 @pytest.mark.parametrize("event", EventType)
 def test_what_a_webhook_is_sent_is_described_with_an_example(event: EventType) -> None:
     message = content(DOCUMENT["webhooks"][event]["post"]["requestBody"])
