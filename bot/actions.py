@@ -139,8 +139,7 @@ def _extend_one(session: Session, asked: Asked, command: Command, assignment: As
         raise Refused(comments.extend_too_long(expiry.extend_max))
     left = room(assignment, expiry, now=asked.now)
     if not HOUR <= added <= left:
-        who_may_pin = asked.policy.commands.specs["pin"].level
-        raise Refused(comments.no_longer_extended(left, expiry.max_lifetime, who_may_pin))
+        raise Refused(comments.no_longer_extended(left, asked.policy))
     extend_assignment(session, assignment, added.total_seconds() / 3600, asked.actor, now=asked.now)
     _decide(session, asked, "extend", f"extended by {comments.span(added)} by {asked.login}")
 
@@ -199,7 +198,7 @@ def status(session: Session, asked: Asked, command: Command) -> str | None:
     comment = surfaces.find(session, thread.id, Kind.COMMENT)
     if comment is not None and comment.external_id is not None:
         return comments.status_link(f"{thread.url}#issuecomment-{comment.external_id}")
-    found = status_of(session, thread)
+    found = status_of(session, thread, now=asked.now)
     return None if found.held or found.awaited else comments.nothing_yet()
 
 

@@ -1,4 +1,4 @@
-"""The check-boxes in the status comment: what each asks for, and which one somebody has ticked."""
+"""The check-boxes in what we write: what each asks for, and which one somebody has ticked."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Box:
 
 
 PIN, UNPIN, REDEPLOY = Box("pin", "Pin"), Box("unpin", "Unpin"), Box("redeploy", "Redeploy")
+PIN_AGAIN = Box("pin", "Still needed: keep it pinned")
 
 
 def offered(thread: Thread, status: Status, policy: Policy, *, redeploys: bool) -> list[Box]:

@@ -128,7 +128,7 @@ def _without(thread: Thread, status: Status, *, was_told: bool) -> list[str]:
     if status.last is not None:
         decision = status.decision
         why = f" {decision.sentence}." if decision is not None and decision.rule == ON_MERGE else ""
-        return [f"{_ended(thread, status.last)}{why}"]
+        return [f"{_ended(thread, status)}{why}"]
     if thread.is_open and status.decision is not None and status.decision.reason in TOLD:
         return [f"{heading} yet\n{status.decision.sentence}."]
     if not was_told:
@@ -218,7 +218,7 @@ def _check_of_ended(thread: Thread, status: Status) -> tuple[str, str]:
         return "No review environment any more", f"It was handed over to {named(status.moved_to)}."
     assert status.last is not None
     name, how = status.last.environment.name, _how_it_ended(thread, status.last)
-    return f"{name} {how}", f"`{name}` {how}. {_again(status.last)}."
+    return f"{name} {how}", f"`{name}` {how}. {_again(status)}."
 
 
 def superseded() -> tuple[str, str]:
@@ -278,11 +278,12 @@ def _next(expiring: Assignment) -> str:
     return f"Next to expire: that of {named(expiring.holder)}, {when(expiring.expires_at)}"
 
 
-def _ended(thread: Thread, last: Held) -> str:
-    assert last.assignment.ended_at is not None
+def _ended(thread: Thread, status: Status) -> str:
+    last = status.last
+    assert last is not None and last.assignment.ended_at is not None
     heading = f"### ⚪ Review environment {last.environment.name} {_how_it_ended(thread, last)}"
     told = f"{heading}\nat {when(last.assignment.ended_at)}."
-    return f"{told} {_again(last)}." if thread.is_open else told
+    return f"{told} {_again(status)}." if thread.is_open else told
 
 
 def _how_it_ended(thread: Thread, last: Held) -> str:
@@ -295,9 +296,9 @@ def _how_it_ended(thread: Thread, last: Held) -> str:
     }.get(EndReason(last.assignment.end_reason or EndReason.UNASSIGNED), "was given back")
 
 
-def _again(last: Held) -> str:
-    if last.assignment.end_reason == EndReason.EXPIRED and last.pool.reattach_window:
-        minutes = int(last.pool.reattach_window.total_seconds() // 60)
+def _again(status: Status) -> str:
+    if status.is_spared and status.last is not None:
+        minutes = int(status.last.pool.reattach_window.total_seconds() // 60)
         return f"`/assign` within {minutes} minutes usually gets the same one back"
     return "`/assign` brings a new one"
 
@@ -341,8 +342,28 @@ def ready_after_a_wait(held: Held) -> str:
     return f"The review environment {code(held.environment.name)} is ready{until}. The status comment leads there."
 
 
-def has_expired(last: Held) -> str:
-    return f"The review environment {code(last.environment.name)} has expired. {_again(last)}."
+def expires_soon(held: Held, policy: Policy) -> str:
+    """When, and how it lives on: by the box below, a command, or a pin."""
+    assignment, name = held.assignment, code(held.environment.name)
+    assert assignment.expires_at is not None, "what never ends has no warning"
+    told = f"The review environment {name} expires **{when(assignment.expires_at)}**, with all that is in it."
+    if not can_be_extended(assignment, policy.expiry):
+        return f"{told} It cannot be extended any more. {who_may_pin(policy)}"
+    return f"{told} `/extend` adds up to {span(room(assignment, policy.expiry))} more."
+
+
+def with_boxes(sentence: str, offered: Sequence[Box], policy: Policy) -> str:
+    """The sentence with boxes below it, where the policy has them."""
+    shown = "\n".join(map(str, offered)) if policy.surfaces.checkboxes else ""
+    return f"{sentence}\n\n{shown}" if shown else sentence
+
+
+def has_expired(status: Status) -> str:
+    last = status.last
+    assert last is not None, "it had one"
+    name, end = code(last.environment.name), last.assignment.expires_at
+    why = f": its time ended {when(end)}" if end is not None else ""
+    return f"The review environment {name} has expired{why}. {_again(status)}."
 
 
 _CODE = re.compile(r"(`[^`\n]*`)")
@@ -415,9 +436,12 @@ def lifetime_used_up(room: timedelta, lifetime: timedelta) -> str:
     return f"An environment lives at most {span(lifetime)}: {left}."
 
 
-def no_longer_extended(left: timedelta, lifetime: timedelta, who_may_pin: Level) -> str:
-    may = f"`/pin` keeps it for longer, for {who_may_pin.name.lower()} or above."
-    return f"{lifetime_used_up(left, lifetime)} {may}"
+def no_longer_extended(left: timedelta, policy: Policy) -> str:
+    return f"{lifetime_used_up(left, policy.expiry.max_lifetime)} {who_may_pin(policy)}"
+
+
+def who_may_pin(policy: Policy) -> str:
+    return f"`/pin` keeps it for longer, for {policy.commands.specs['pin'].level.name.lower()} or above."
 
 
 def nothing_to_pin() -> str:

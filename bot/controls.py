@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -35,7 +36,7 @@ from operations.threads import News, take_news
 from storage import notices, pins, pools, surfaces, threads
 from storage.assignments import HolderType
 from storage.audit import Actor
-from storage.notices import NoticeKind
+from storage.notices import Notice, NoticeKind
 from storage.surfaces import Kind, Mirrored
 from storage.threads import Thread
 
@@ -47,15 +48,16 @@ log = structlog.get_logger(__name__)
 
 
 def comment_edited(look: Look, event: IssueCommentEvent) -> Effect:
-    """A tick in our status comment is the command it stands for, for who may give that (bot-behaviour 4.3, rule 8).
+    """A tick in our status comment, or in a notice, is the command it stands for, for who may give that (bot-behaviour
+    4.3, rule 8); not in a notice that is folded away, as what it said is true no more.
 
     The comment is written anew, so that the box is empty again; so is whatever else somebody changed in it.
     """
-    ours = _own_thread(look, event)
+    ours = _own_comment(look, event)
     if ours is None or event.sender.type != PEOPLE:
         return nothing
     key = boxes.ticked(event.body_before or "", event.comment.body)
-    command = None if key is None else boxes.command(key)
+    command = None if key is None or ours.is_over else boxes.command(key)
     if command is None:
         return _written_anew(ours)
     github = look.installation(event.installation_id)
@@ -72,7 +74,7 @@ def comment_edited(look: Look, event: IssueCommentEvent) -> Effect:
         if case.policy.surfaces.checkboxes:
             said_at = event.comment.updated_at
             _run(session, _asked(look, case, event.sender.login, standing, said_at), command)
-        surfaces.write_anew(session, thread.id, Kind.COMMENT)
+        ours.write_anew(session)
         notify.refresh(session, thread, now=now)
 
     return effect
@@ -80,12 +82,12 @@ def comment_edited(look: Look, event: IssueCommentEvent) -> Effect:
 
 def comment_deleted(look: Look, event: IssueCommentEvent) -> Effect:
     """Our status comment comes back at the next change; that it was taken away is no change."""
-    ours = _own_thread(look, event)
-    if ours is None:
+    ours = _own_comment(look, event)
+    if ours is None or ours.notice is not None:
         return nothing
 
     def effect(session: Session, now: datetime) -> None:
-        surfaces.comment_lost(session, ours.id)
+        surfaces.comment_lost(session, ours.thread.id)
 
     return effect
 
@@ -182,18 +184,40 @@ def _present(look: Look, installation_id: int, where: RepositoryFacts, number: i
         return None
 
 
-def _own_thread(look: Look, event: IssueCommentEvent) -> Thread | None:
-    """The thread whose status comment this is; None for everybody else's comments, which are nobody's business."""
+@dataclass(frozen=True)
+class Own:
+    """A comment of ours: a thread's status comment, or a notice."""
+
+    thread: Thread
+    notice: Notice | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.notice is not None and self.notice.finished_at is not None
+
+    def write_anew(self, session: Session) -> None:
+        if self.notice is None:
+            surfaces.write_anew(session, self.thread.id, Kind.COMMENT)
+        else:
+            notices.write_anew(session, self.notice.id)
+
+
+def _own_comment(look: Look, event: IssueCommentEvent) -> Own | None:
+    """None for everybody else's comments, which are nobody's business, and for our answers, which ask nothing."""
     if not event.comment.author.is_bot:
         return None
     with look.context.database.reading() as session:
-        return surfaces.thread_of_comment(session, event.comment.id)
+        thread, notice = surfaces.thread_of_comment(session, event.comment.id), None
+        if thread is None:
+            notice = notices.of_comment(session, event.comment.id)
+            thread = None if notice is None else session.get_one(Thread, notice.thread_id)
+        return None if thread is None else Own(thread, notice)
 
 
-def _written_anew(ours: Thread) -> Effect:
+def _written_anew(ours: Own) -> Effect:
     def effect(session: Session, now: datetime) -> None:
-        surfaces.write_anew(session, ours.id, Kind.COMMENT)
-        notify.refresh(session, ours, now=now)
+        ours.write_anew(session)
+        notify.refresh(session, ours.thread, now=now)
 
     return effect
 

@@ -15,6 +15,7 @@ from bot import boxes, comments
 from bot.policy.keys import Labels, Policy
 from bot.state import State, needs_approval, state_of
 from operations.status import Status
+from operations.warn import next_at, reached
 from storage.assignments import HolderType
 from storage.threads import Thread
 
@@ -152,7 +153,8 @@ def view(
     sha = None if is_settling or thread.type != HolderType.PR else thread.head_sha
     text = None if has_comment or body is None else comments.cut(body, comments.LONGEST, place.decisions(thread.number))
     is_required = shown.check_required and status.decision is not None  # without one nobody has asked for us
-    labels, labels_change_at = (None, None) if is_settling else _labels(state, status, policy, now)
+    before = policy.expiry.warn
+    warns_at = min(filter(None, (next_at(held.assignment, before, now=now) for held in status.held)), default=None)
     return View(
         state=state,
         comment=_comment(thread, status, body, policy, place, redeploys=redeploys) if has_comment else None,
@@ -165,9 +167,9 @@ def view(
         deployment=_deployment(thread, sha, state, status, title, shown.environment_name, place)
         if sha is not None and shown.deployments
         else None,
-        labels=labels,
+        labels=None if is_settling else _labels(state, status, policy, now),
         is_settling=is_settling,
-        changes_at=settles_at if is_settling else labels_change_at,
+        changes_at=settles_at if is_settling else warns_at,
     )
 
 
@@ -217,20 +219,15 @@ def output_labels(labels: Labels) -> frozenset[str]:
     return frozenset(ours) if labels.outputs else frozenset()
 
 
-def _labels(
-    state: State, status: Status, policy: Policy, now: datetime
-) -> tuple[frozenset[str] | None, datetime | None]:
-    """The output labels, None where they are off, and when time alone changes them."""
-    names = policy.labels
+def _labels(state: State, status: Status, policy: Policy, now: datetime) -> frozenset[str] | None:
+    """The output labels; None where they are off."""
+    names, before = policy.labels, policy.expiry.warn
     if not names.outputs:
-        return None, None
+        return None
     asked = frozenset((names.needs_approval,)) if needs_approval(state, status) else frozenset()
     if state in (State.WAITING, State.PREPARING, State.PAUSED):
-        return asked | {names.queued}, None
+        return asked | {names.queued}
     if state is not State.READY:
-        return asked, None
-    ends = [held.assignment.expires_at for held in status.held if held.assignment.expires_at is not None]
-    expiring_at = min(ends) - max(policy.expiry.warn) if ends and policy.expiry.warn else None
-    if expiring_at is None or now < expiring_at:
-        return asked | {names.active}, expiring_at
-    return asked | {names.expiring}, None
+        return asked
+    is_expiring = any(reached(held.assignment, before, now=now) is not None for held in status.held)
+    return asked | {names.expiring if is_expiring else names.active}

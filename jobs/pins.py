@@ -8,6 +8,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot import comments
+from bot.boxes import PIN_AGAIN, UNPIN
+from bot.policy.configuration import policy_of
 from jobs.workshop import Workshop
 from operations.review import Reviewed, review
 from storage import notices, threads
@@ -45,5 +47,7 @@ def _tell(session: Session, reviewed: Reviewed, now: datetime) -> None:
     if reviewed.is_over:
         kind, sentence = NoticeKind.UNPINNED, comments.is_unpinned(name, pin, assignment.expires_at)
     else:
-        kind, sentence = NoticeKind.PIN_REVIEW, comments.is_still_needed(name, pin)
+        policy = policy_of(session, assignment.repository_id)
+        asked = comments.with_boxes(comments.is_still_needed(name, pin), [PIN_AGAIN, UNPIN], policy)
+        kind, sentence = NoticeKind.PIN_REVIEW, asked
     notices.tell(session, thread.id, kind, review_key(assignment, pin), told=pin.owner, sentence=sentence, now=now)

@@ -17,7 +17,7 @@ from bot.policy.configuration import policy_of
 from bot.surfaces import CheckRun, View, output_labels, superseded, view
 from bot.surfaces import Place as Shown
 from jobs.labels import mirror_pin, show_state
-from jobs.notices import give_notice
+from jobs.notices import About, give_notice
 from jobs.pieces import CheckRunPiece, CommentPiece, DeploymentPiece, Piece
 from jobs.place import Place
 from jobs.workshop import Workshop
@@ -54,7 +54,7 @@ def refresh(shop: Workshop, task: Task) -> None:
         policy = policy_of(session, repository.id)
         where = Shown(repository.full_name, shop.context.settings.public_url)
         was_told = (Kind.COMMENT, "") in rows
-        present = status(session, thread)
+        present = status(session, thread, now=now)
         redeploys = _redeploys(shop, repository, thread, present)
         wanted = view(thread, present, policy, where, was_told=was_told, redeploys=redeploys, now=now)
         installed = installations.find(session, repository.installation_id or 0)
@@ -66,7 +66,7 @@ def refresh(shop: Workshop, task: Task) -> None:
     if wanted.labels is not None:
         show_state(place, thread, output_labels(policy.labels), wanted.labels)
     mirror_pin(place, thread, policy.labels.keep, rows.get((Kind.LABELS, KEEP)), is_pinned=present.is_pinned)
-    give_notice(place, thread, present, policy.commands, now=now)
+    give_notice(About(place, repository, thread, present, policy, now))
     if wanted.changes_at is not None:
         with shop.step(task) as session:
             notify.refresh_later(session, thread, at=wanted.changes_at, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from bot.policy.configuration import policy_of
 from jobs.locks import end_leases
 from jobs.pins import review_pins
 from jobs.surfaces import retire_soon
@@ -39,7 +40,7 @@ def sweep(shop: Workshop, task: Task) -> None:
         pools.end_stale_runs(session, now=now)
         waiting.give_up_overdue(session, now=now)
         give_up_redeploying(session, now=now)
-        warn(session, now=now)
+        warn(session, lambda repository_id: policy_of(session, repository_id).expiry.warn, now=now)
         turn(session, now=now)
         for pool_id in environments.waited_for(session):
             offer(session, pool_id, now=now)

@@ -51,6 +51,7 @@ def extend(
         assignment.expires_at = max(now, previous) + timedelta(hours=added)
     if assignment.expires_at == previous:
         return Extended(assignment, previous, added)
+    assignment.end_set_at = now
     assignment.version += 1
     if pin is not None:
         pins.keep(assignment, None)

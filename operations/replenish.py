@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from operations import environments as life
 from operations.emit import emit_instance
 from operations.events import EventType
+from operations.spared import is_spared
 from operations.targets import ready_target
 from storage import audit, environments, pools
 from storage.audit import SWEEP
@@ -107,7 +108,7 @@ def _next_step(session: Session, pool: Pool, environment: Environment, now: date
     match environment.state:
         case EnvironmentState.AVAILABLE if _kept_too_long(pool, environment, now):
             return _expire
-        case EnvironmentState.EXPIRED if not _spared(session, pool, environment, now=now):
+        case EnvironmentState.EXPIRED if not is_spared(session, pool, environment, now=now):
             return _strategy(pool, environment, now)
         case EnvironmentState.ERROR if _failed_for_good(pool, environment, now):
             return life.start_deletion
@@ -216,12 +217,3 @@ def _since(at: datetime | None, now: datetime) -> timedelta:
 
 def _may_be_removed(environment: Environment, now: datetime) -> bool:
     return environment.deletion_eligible_at is None or environment.deletion_eligible_at <= now
-
-
-def _spared(session: Session, pool: Pool, environment: Environment, *, now: datetime) -> bool:
-    """In its re-attach window, while nobody waits and the maximum leaves room for the quota (contract 4.5)."""
-    if environment.reattach_until is None or environment.reattach_until <= now:
-        return False
-    counts = pools.counts(session, [pool.id])[pool.id]
-    short = ready_target(session, pool, now=now) - counts.available - counts.provisioning
-    return counts.waiting == 0 and short <= pool.max_total - counts.total

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from operations.spared import is_spared
 from storage import assignments, decisions, environments, locks, pins, pools, redeployments, tickets
 from storage.assignments import Assignment, AssignmentStatus, Holder
 from storage.decisions import Decision
 from storage.dedicated import DedicatedEnvironment
-from storage.environments import Environment
+from storage.environments import Environment, EnvironmentState
 from storage.locks import Lock, LockStatus, ResourceKind
 from storage.pools import Pool
 from storage.redeployments import Redeployment
@@ -54,6 +56,7 @@ class Status:
     moved_to: Holder | None  # who has what it had
     decision: Decision | None  # the newest on whether it may have something
     repair: Decision | None = None  # that it was not as GitHub has it, last
+    is_spared: bool = False  # what it had last has expired, and is kept for it a while
     locks: list[Locked] = field(default_factory=list)
 
     @property
@@ -61,7 +64,7 @@ class Status:
         return any(pins.of(held.assignment) is not None for held in self.held)
 
 
-def status(session: Session, thread: Thread) -> Status:
+def status(session: Session, thread: Thread, *, now: datetime) -> Status:
     """The thread's assignments and tickets in every domain, and how the last one ended."""
     holder = thread.holder
     locked = locks.of_thread(session, holder.repository_id, holder.type, holder.id)
@@ -84,6 +87,7 @@ def status(session: Session, thread: Thread) -> Status:
         moved_to=moved.holder if moved is not None and _is_newer(moved, ended) else None,
         decision=decisions.last_verdict(session, holder),
         repair=decisions.last_repair(session, holder) if thread.repaired_at is not None else None,
+        is_spared=ended is not None and _is_spared(session, ended, now),
         locks=[_locked(session, lock) for lock in locked],
     )
 
@@ -92,6 +96,15 @@ def _locked(session: Session, lock: Lock) -> Locked:
     position = 0 if lock.status == LockStatus.ACQUIRED else locks.ahead(session, lock)[0] + 1
     dedicated = session.get(DedicatedEnvironment, lock.of.name) if lock.of.kind == ResourceKind.ENVIRONMENT else None
     return Locked(lock, dedicated.name if dedicated is not None else None, position)
+
+
+def _is_spared(session: Session, ended: Assignment, now: datetime) -> bool:
+    environment = session.get_one(Environment, ended.environment_id)
+    last_holder = (environment.last_holder_type, environment.last_holder_id, environment.last_holder_domain)
+    is_theirs = last_holder == (ended.holder_type, ended.holder_id, ended.domain)
+    if not is_theirs or environment.state != EnvironmentState.EXPIRED:
+        return False
+    return is_spared(session, pools.get(session, ended.pool_id), environment, now=now)
 
 
 def _is_newer(moved: Assignment, ended: Assignment | None) -> bool:

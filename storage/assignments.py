@@ -120,6 +120,7 @@ class Assignment(Base):
     assigned_by: Mapped[str]
     assigned_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]  # None: immortal
+    end_set_at: Mapped[datetime | None]  # when that was said last; None: when it was assigned
     extra: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     used_by: Mapped[str | None]
     acquired_at: Mapped[datetime | None]
@@ -298,10 +299,19 @@ def lock_of_pool(session: Session, pool_id: str) -> list[Assignment]:
     )
 
 
-def ending(session: Session, *, after: datetime, until: datetime) -> list[Assignment]:
-    """Active assignments that end in this time, the soonest first."""
-    soon = (Assignment.status == AssignmentStatus.ACTIVE, Assignment.expires_at > after, Assignment.expires_at <= until)
-    return list(session.scalars(select(Assignment).where(*soon).order_by(Assignment.expires_at, Assignment.id)))
+def ending(session: Session, repository_id: str, *, after: datetime, until: datetime) -> list[Assignment]:
+    """The repository's active assignments that end in this time, the soonest first."""
+    active = (Assignment.repository_id == repository_id, Assignment.status == AssignmentStatus.ACTIVE)
+    soon = (Assignment.expires_at > after, Assignment.expires_at <= until)
+    return list(
+        session.scalars(select(Assignment).where(*active, *soon).order_by(Assignment.expires_at, Assignment.id))
+    )
+
+
+def repositories_with_ends(session: Session) -> list[str]:
+    """Of which some active assignment ends some time, by their ids."""
+    ending = (Assignment.status == AssignmentStatus.ACTIVE, Assignment.expires_at.is_not(None))
+    return list(session.scalars(select(Assignment.repository_id).where(*ending).distinct()))
 
 
 def past_due(session: Session, *, now: datetime, limit: int = 100) -> list[Assignment]:

@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 
 from storage.database import Database
 
-HEAD = "0018"
+HEAD = "0019"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -268,7 +268,7 @@ def test_who_lost_theirs_by_time_is_told_once(world: World) -> None:
     world.later(hours=49)
     world.later(minutes=5)
     [notice] = told(world, number)
-    assert "has expired. `/assign` within 30 minutes" in notice
+    assert "has expired: its time ended 2026-03-04 12:00 UTC. `/assign` within 30 minutes" in notice
 
 
 def test_a_notice_whose_answer_was_lost_is_told_once(world: World) -> None:

@@ -16,7 +16,9 @@ from operations.extend import extend
 from storage import assignments
 from storage.environments import Environment
 from storage.pools import Pool
+from tests.bot.test_controls import ticks, told
 from tests.bot.test_locking import locked_by_pipeline, staging
+from tests.bot.test_warnings import is_used
 from tests.world import REPO, TEST, World
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -447,6 +449,29 @@ def test_the_replies_about_pins(world: World, golden: Golden) -> None:
     golden("replies-pins", str(talk))
 
 
+# Notices
+
+
+def test_the_notices(world: World, golden: Golden) -> None:
+    pool = world.pool(max_total=1)
+    first, second = world.opens("bob"), world.opens()
+    world.later(minutes=5)
+    world.github.close(REPO, first)
+    world.work()
+    is_used(world, pool, second)
+    world.later(hours=24)
+    ticks(world, second, "Release", "trish")
+    world.later(hours=24)
+    third = world.opens("carol")
+    world.comments(third, "wendy", "/pin 5d customer demo")
+    world.later(days=5)
+    world.later(days=3)
+    world.comments(third, "carol", "/extend 4d")
+    is_used(world, pool, third)
+    world.later(days=5)
+    golden("notices", "\n\n".join([*told(world, second), *told(world, third)]))
+
+
 def test_the_help(world: World, golden: Golden) -> None:
     talk = Conversation(world)
     number = ready(world)
@@ -457,5 +482,5 @@ def test_the_help(world: World, golden: Golden) -> None:
 def test_no_golden_file_is_left_over() -> None:
     names = [state.__name__.replace("_", "-") for state in STATES]
     states = {f"{what}-{name}" for what in ("status", "beside") for name in names}
-    replies = {"replies", "replies-several", "replies-locks", "replies-pins", "replies-help", "replies-queue"}
-    assert {path.stem for path in GOLDEN.iterdir()} == replies | states
+    others = {f"replies-{of}" for of in ("several", "locks", "pins", "help", "queue")} | {"replies", "notices"}
+    assert {path.stem for path in GOLDEN.iterdir()} == others | states

@@ -15,6 +15,8 @@ from storage.events import Event
 from storage.webhooks import Webhook
 from tests.operations.rows import ACTOR, Rows
 
+BEFORE = (timedelta(hours=24), timedelta(hours=2))
+
 
 def listen(rows: Rows, event: EventType = EventType.ASSIGNMENT_EXPIRING) -> None:
     with rows.transaction() as session:
@@ -33,11 +35,16 @@ def heard_each_hour(rows: Rows, hours: int) -> list[float]:
         before = len(warnings(rows))
         for _ in range(2):
             with rows.transaction() as session:
-                warn(session, now=rows.clock())
+                warn(session, lambda repository_id: BEFORE, now=rows.clock())
         if len(warnings(rows)) > before:
             assert len(warnings(rows)) == before + 1
             told.append((rows.clock() - began) / timedelta(hours=1))
     return told
+
+
+def extend_by(rows: Rows, hours: float) -> None:
+    with rows.transaction() as session:
+        extend(session, find_or_refuse(session, rows.holder(), now=rows.clock()), hours, ACTOR, now=rows.clock())
 
 
 def warnings(rows: Rows) -> list[str]:
@@ -47,9 +54,9 @@ def warnings(rows: Rows) -> list[str]:
 
 @pytest.mark.parametrize(
     ("hours", "told"),
-    [(48, [24, 46]), (24, [22]), (25, [1, 23]), (2, []), (1, [])],
+    [(48, [24, 46]), (47, [45]), (24, [22]), (4, [2]), (3, [])],
 )
-def test_a_day_and_two_hours_before_the_end(rows: Rows, hours: int, told: list[float]) -> None:
+def test_before_the_end_unless_that_is_most_of_its_life(rows: Rows, hours: int, told: list[float]) -> None:
     rows.pool(free=1)
     listen(rows)
     rows.assign(rows.holder(), hours=hours)
@@ -61,9 +68,17 @@ def test_one_that_is_extended_is_told_again(rows: Rows) -> None:
     listen(rows)
     rows.assign(rows.holder(), hours=24)
     assert heard_each_hour(rows, 23) == [22]
-    with rows.transaction() as session:
-        extend(session, find_or_refuse(session, rows.holder(), now=rows.clock()), 5, ACTOR, now=rows.clock())
-    assert heard_each_hour(rows, 5) == [0.5, 4]
+    extend_by(rows, 5)
+    assert heard_each_hour(rows, 5) == [4]
+
+
+def test_what_had_passed_when_the_end_was_set_is_not_told(rows: Rows) -> None:
+    rows.pool(free=1)
+    listen(rows)
+    rows.assign(rows.holder(), hours=48)
+    assert heard_each_hour(rows, 47) == [24, 46]
+    extend_by(rows, 3)
+    assert heard_each_hour(rows, 3) == [2], "nothing at once, a day before its end"
 
 
 def test_one_that_never_ends_is_not_told(rows: Rows) -> None:
