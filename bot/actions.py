@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from bot import comments, locking, pinning, serving
+from bot import comments, explaining, locking, pinning, serving
 from bot.arguments import HOUR, Target
 from bot.asked import Asked, Refused
 from bot.commands import Command
@@ -31,7 +31,7 @@ from operations.threads import take_news
 from operations.transition import transition as transition_assignment
 from operations.unassign import unassign as unassign_assignment
 from providers.provider import Capability
-from storage import assignments, decisions, pins, pools, surfaces, tickets
+from storage import assignments, pins, pools, surfaces, tickets
 from storage.assignments import Assignment, Holder, HolderType
 from storage.decisions import Reason
 from storage.environments import Environment
@@ -223,7 +223,8 @@ def refresh(session: Session, asked: Asked, command: Command) -> str | None:
 
 
 def why(session: Session, asked: Asked, command: Command) -> str | None:
-    return comments.why(decisions.last(session, asked.holder))
+    """The last decision and what would change it; `all` leads to every one."""
+    return comments.all_decisions(explaining.page(asked)) if command.all else explaining.explain(session, asked)
 
 
 def show_help(session: Session, asked: Asked, command: Command) -> str | None:

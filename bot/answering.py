@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from bot import comments
 from bot.actions import ACTIONS, NUMBERED
-from bot.asked import Asked, Refused
+from bot.asked import Asked, Refused, is_permitted
 from bot.commands import COMMANDS, Command, Parsed, parse
 from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
 from bot.gates import Case
@@ -22,13 +22,14 @@ from bot.lifetimes import note_activity
 from bot.look import Effect, Look, known_repository, news_of_issue, news_of_pull_request, nothing
 from bot.policy.configuration import in_force
 from bot.policy.keys import Commands
-from bot.serving import living, refuse
+from bot.serving import decide, living, refuse
 from operations.errors import OperationError
 from operations.threads import News, take_news
 from storage import pools, queue, repositories
 from storage.answers import Answer
 from storage.assignments import HolderType
 from storage.audit import Actor
+from storage.decisions import COMMAND_RULE, Reason
 from storage.queue import QueueName
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _answer(
     standing = look.standing(github, where, speech.login)
     news = fresh_news(look, github, about, where, installation_id)
     targets = _targets(github, where.full_name, parsed)
-    assigns = any(command.verb in ("assign", "approve") for command in parsed.commands)
+    assigns = any(command.verb in ("assign", "approve", "why") for command in parsed.commands)
     surroundings = look.surroundings(
         installation_id, where, news.number if assigns and news.type == HolderType.PR else None
     )
@@ -140,13 +141,23 @@ def _run(session: Session, asked: Asked, parsed: Parsed) -> tuple[str, list[str]
                 sentence = run_one(session, asked, command)
         except (Refused, OperationError) as refused:
             log.info("command refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
-            if isinstance(refused, Refused) and refused.case is not None and refused.shut is not None:
-                refuse(session, asked.look, refused.case, refused.shut, actor=asked.login, operation=command.verb)
-            why = comments.refusal(refused) if isinstance(refused, OperationError) else str(refused)
-            return REFUSED, [*said, why]
+            return REFUSED, [*said, note_refusal(session, asked, command, refused)]
         if sentence is not None:
             said.append(sentence)
     return DONE, said
+
+
+def note_refusal(session: Session, asked: Asked, command: Command, refused: Refused | OperationError) -> str:
+    """The refusal is in the decision log, once; what to say of it."""
+    why = comments.refusal(refused) if isinstance(refused, OperationError) else str(refused)
+    if isinstance(refused, Refused) and refused.case is not None and refused.shut is not None:
+        refuse(session, asked.look, refused.case, refused.shut, actor=asked.login, operation=command.verb)
+        return why
+    reason = refused.reason if isinstance(refused, Refused) else Reason.REFUSED
+    decide(session, asked.look, asked.holder, reason, why.removesuffix("."), now=asked.now, operation=command.verb,
+           actor=asked.login, rule=f"{COMMAND_RULE}{command.verb}", config_sha=asked.case.in_force.sha,
+           inputs={"level": asked.level.name.lower()})  # fmt: skip
+    return why
 
 
 def run_one(session: Session, asked: Asked, command: Command) -> str | None:
@@ -157,12 +168,10 @@ def run_one(session: Session, asked: Asked, command: Command) -> str | None:
     """
     spec = asked.policy.commands.specs[command.verb]
     asked = asked.using(spec)
-    may = asked.level >= spec.level or (spec.author and asked.login == asked.thread.author)
-    may = may or spec.holder  # who that is only its action can see
-    if not may:
-        raise Refused(comments.not_permitted(spec, asked.level))
+    if not is_permitted(spec, asked):
+        raise Refused(comments.not_permitted(spec, asked.level), reason=Reason.PERMISSION)
     if not asked.thread.is_open and not spec.closed:
-        raise Refused(comments.closed_thread(spec))
+        raise Refused(comments.closed_thread(spec), reason=Reason.CLOSED)
     sentence = ACTIONS[command.verb](session, asked, command)
     if COMMANDS[command.verb].level > Level.READ:
         held = living(session, asked.thread, now=asked.now)

@@ -14,6 +14,7 @@ from bot.policy.keys import Policy
 from operations.threads import News
 from storage.assignments import Holder
 from storage.audit import Actor
+from storage.decisions import Reason
 from storage.repositories import Repository
 from storage.threads import Thread
 
@@ -60,9 +61,17 @@ class Asked:
 
 
 class Refused(Exception):
-    """The bot's policy says no; the message says what would help, and a shut gate goes into the decision log."""
+    """The bot's policy says no, and the message what would help; a shut gate goes into the decision log as it is."""
 
-    def __init__(self, message: str, case: Case | None = None, shut: Closed | None = None) -> None:
+    def __init__(
+        self, message: str, case: Case | None = None, shut: Closed | None = None, reason: Reason = Reason.REFUSED
+    ) -> None:
         super().__init__(message)
         self.case = case
         self.shut = shut
+        self.reason = reason
+
+
+def is_permitted(spec: CommandSpec, asked: Asked) -> bool:
+    """Whether who asks may give the command; who has set a lock or a pin only its action can see."""
+    return asked.level >= spec.level or (spec.author and asked.login == asked.thread.author) or spec.holder

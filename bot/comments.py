@@ -653,6 +653,24 @@ def why(decision: Decision | None) -> str:
     return f"{decision.sentence} (`{decision.reason}`{rule}, {when(decision.at)}, {decision.trigger})."
 
 
+def all_decisions(page: str) -> str:
+    return f"Every decision here: {page}"
+
+
+def waits_at(position: int) -> str:
+    return f"It waits at position {position}."
+
+
+def assign_would(level: Level, pool: str, position: int | None) -> str:
+    """What `/assign` would bring; `position` None: an environment at once."""
+    then = f"you would be position {position} in {code(pool)}" if position else f"one is free in {code(pool)}"
+    return f"`/assign` would work for you ({level.name.lower()}): {then}."
+
+
+def assign_would_not(sentence: str) -> str:
+    return f"`/assign` would not work for you now. {sentence}."
+
+
 def done() -> str:
     return "Done."
 

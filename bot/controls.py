@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot import boxes, comments, serving
-from bot.answering import fresh_news, run_one
+from bot.answering import fresh_news, note_refusal, run_one
 from bot.asked import Asked, Refused
 from bot.commands import Command
 from bot.events import (
@@ -36,6 +36,7 @@ from operations.threads import News, take_news
 from storage import notices, pins, pools, surfaces, threads
 from storage.assignments import HolderType
 from storage.audit import Actor
+from storage.decisions import Reason
 from storage.notices import Notice, NoticeKind
 from storage.surfaces import Kind, Mirrored
 from storage.threads import Thread
@@ -235,14 +236,15 @@ def _run(session: Session, asked: Asked, command: Command) -> None:
             run_one(session, asked, command)
     except (Refused, OperationError) as refused:
         log.info("refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
-        why = comments.refusal(refused) if isinstance(refused, OperationError) else str(refused)
-        _tell(session, asked, why)
+        _tell(session, asked, note_refusal(session, asked, command, refused))
 
 
 def _retry(session: Session, asked: Asked, facts: PullRequestFacts, told: serving.Told) -> None:
     spec = asked.policy.commands.specs["refresh"]
-    if asked.using(spec).level < spec.level:
-        _tell(session, asked, comments.not_permitted(spec, asked.level))
+    asked = asked.using(spec)
+    if asked.level < spec.level:
+        refused = Refused(comments.not_permitted(spec, asked.level), reason=Reason.PERMISSION)
+        _tell(session, asked, note_refusal(session, asked, Command(1, "refresh"), refused))
         return
     serving.serve_pull_request(session, asked.look, asked.repository, facts, told, now=asked.now)
 

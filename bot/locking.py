@@ -77,7 +77,9 @@ def unlock(session: Session, asked: Asked, command: Command) -> str | None:
         raise Refused(comments.not_locked(place.name))
     is_mine = ticket.requested_by == asked.login and _is_of(ticket, asked)
     if not is_mine and asked.level < Level.MAINTAIN:
-        raise Refused(comments.not_permitted(asked.policy.commands.specs["unlock"], asked.level))
+        raise Refused(
+            comments.not_permitted(asked.policy.commands.specs["unlock"], asked.level), reason=Reason.PERMISSION
+        )
     if not is_mine and not command.force:
         raise Refused(comments.lock_of_another(place.name, ticket))
     seen = find_lock(session, place.resource, ticket.ticket, now=asked.now)

@@ -47,7 +47,9 @@ def unpin(session: Session, asked: Asked, command: Command) -> str | None:
         raise Refused(comments.nothing_pinned())
     for assignment, found in pinned:
         if not _is_theirs(asked, found):
-            raise Refused(comments.not_permitted(asked.policy.commands.specs["unpin"], asked.level))
+            raise Refused(
+                comments.not_permitted(asked.policy.commands.specs["unpin"], asked.level), reason=Reason.PERMISSION
+            )
         unpin_assignment(session, assignment, asked.actor, now=asked.now)
         _decide(session, asked, "unpin", f"unpinned by {asked.login}")
     return None

@@ -7,14 +7,18 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from operations.end import EndReason, end
-from storage import assignments
+from storage import assignments, decisions, threads
 from storage.assignments import Assignment
 from storage.audit import SWEEP
+from storage.decisions import Reason
 
 
 def expire(session: Session, assignment: Assignment, *, now: datetime) -> None:
     """The assignment has expired and its environment with it; its holder may re-attach for a while."""
-    end(session, assignment, returned=False, reason=EndReason.EXPIRED, actor=SWEEP, now=now)
+    ended = end(session, assignment, returned=False, reason=EndReason.EXPIRED, actor=SWEEP, now=now)
+    if threads.of_holder(session, assignment.holder) is not None:
+        decisions.record(session, assignment.holder, Reason.EXPIRED, f"{ended.name} expired", operation="expire",
+                         actor=SWEEP.name, trigger=SWEEP.request or "sweep", now=now)  # fmt: skip
 
 
 def expire_past_due(session: Session, *, now: datetime, limit: int = 100) -> int:

@@ -7,13 +7,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Select, and_, not_, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Select, not_, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.assignments import NO_DOMAIN, Holder
 from storage.database import Base
 
 VERDICTS = ("assign", "serve", "approve", "transition")  # operations that decide whether it has one
+
+
+COMMAND_RULE = "commands."  # begins the rule by which somebody was refused a command
 
 
 class Reason(StrEnum):
@@ -66,6 +69,9 @@ class Decision(Base):
     inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
+_NOT_OF_COMMAND = or_(Decision.rule.is_(None), not_(Decision.rule.startswith(COMMAND_RULE)))
+
+
 def record(
     session: Session,
     holder: Holder,
@@ -107,9 +113,13 @@ def last(session: Session, holder: Holder) -> Decision | None:
 
 def last_verdict(session: Session, holder: Holder) -> Decision | None:
     """The newest on whether it has an environment; that somebody was refused a command is none."""
-    is_of_command = and_(Decision.reason.in_((Reason.PERMISSION, Reason.REFUSED)), Decision.rule.is_(None))
-    found = _newest_first(holder).where(Decision.operation.in_(VERDICTS), not_(is_of_command))
+    found = _newest_first(holder).where(Decision.operation.in_(VERDICTS), _NOT_OF_COMMAND)
     return session.scalars(found.limit(1)).first()
+
+
+def last_about(session: Session, holder: Holder, login: str) -> Decision | None:
+    """The newest but for refusals of what others asked for."""
+    return session.scalars(_newest_first(holder).where(or_(_NOT_OF_COMMAND, Decision.actor == login)).limit(1)).first()
 
 
 def last_repair(session: Session, holder: Holder) -> Decision | None:
