@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class WebGitHub:
         self._client = httpx.Client(timeout=TIMEOUT_SECONDS, transport=transport, follow_redirects=True)
         self._levels: dict[tuple[str, str], tuple[datetime, Level]] = {}
         self._readers: dict[str, InstallationToken] = {}
+        self._asking: dict[tuple[str, str], threading.Lock] = {}
 
     def token(self, repo: str, wanted: Mapping[str, str]) -> tuple[InstallationToken, dict[str, str]]:
         """A fresh token for this repository alone, with of the wanted permissions what was granted, and those.
@@ -88,16 +90,19 @@ class WebGitHub:
 
     def level(self, repo: str, login: str) -> Level:
         """What someone may do there, as GitHub told within the last 60 seconds, and since its last word on members and
-        teams. Raises GitHubError if it does not.
+        teams. Of those who want to know it at once, as a page's requests do, one asks. Raises GitHubError if GitHub
+        does not tell.
         """
-        now, key = self._context.clock(), (repo.lower(), login.lower())
-        told, changed_at = self._levels.get(key), self._members_changed_at()
-        is_void = told is not None and changed_at is not None and told[0] <= changed_at
-        if told is None or is_void or not told[0] <= now < told[0] + REMEMBERED:
-            if len(self._levels) > MOST_REMEMBERED:
-                self._levels.clear()
-            told = self._levels[key] = (now, self._ask_level(repo, login))
-        return told[1]
+        key = (repo.lower(), login.lower())
+        with self._asking.setdefault(key, threading.Lock()):
+            now, told, changed_at = self._context.clock(), self._levels.get(key), self._members_changed_at()
+            is_void = told is not None and changed_at is not None and told[0] <= changed_at
+            if told is None or is_void or not told[0] <= now < told[0] + REMEMBERED:
+                if len(self._levels) > MOST_REMEMBERED:
+                    self._levels.clear()
+                    self._asking.clear()
+                told = self._levels[key] = (now, self._ask_level(repo, login))
+            return told[1]
 
     def readable(self, login: str, repos: Iterable[str]) -> frozenset[str]:
         """Those of the repositories, in lower case, that someone can read; what GitHub does not tell cannot be."""
@@ -154,10 +159,11 @@ class WebGitHub:
 
     def _reader(self, repo: str) -> str:
         """A token that reads the metadata of this repository, and no more."""
-        token = self._readers.get(repo.lower())
-        if token is None or token.expires_at - TOKEN_MARGIN <= self._context.clock():
-            token, _ = self.token(repo, {"metadata": "read"})
-            self._readers[repo.lower()] = token
+        with self._asking.setdefault((repo.lower(), ""), threading.Lock()):
+            token = self._readers.get(repo.lower())
+            if token is None or token.expires_at - TOKEN_MARGIN <= self._context.clock():
+                token, _ = self.token(repo, {"metadata": "read"})
+                self._readers[repo.lower()] = token
         return token.value
 
     def _proof(self) -> str:
