@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from bot import comments
 from bot.actions import ACTIONS, NUMBERED
 from bot.asked import Asked, Refused, is_permitted
-from bot.commands import COMMANDS, Command, Parsed, parse
+from bot.commands import COMMANDS, Command, CommandSpec, Parsed, parse
 from bot.events import IssueCommentEvent, IssueFacts, PullRequestFacts, PullRequestReviewEvent, RepositoryFacts
 from bot.gates import Case
 from bot.github.errors import GitHubError, NotFound
@@ -166,17 +166,22 @@ def run_one(session: Session, asked: Asked, command: Command) -> str | None:
     It counts as activity (bot-behaviour 6.2), unless anybody may give it who can read: whoever only looks, such as by
     `/status`, does not use the environment, and must not be able to keep it.
     """
-    spec = asked.policy.commands.specs[command.verb]
-    asked = asked.using(spec)
-    if not is_permitted(spec, asked):
-        raise Refused(comments.not_permitted(spec, asked.level), reason=Reason.PERMISSION)
-    if not asked.thread.is_open and not spec.closed:
-        raise Refused(comments.closed_thread(spec), reason=Reason.CLOSED)
+    asked = permitted(asked, asked.policy.commands.specs[command.verb])
     sentence = ACTIONS[command.verb](session, asked, command)
     if COMMANDS[command.verb].level > Level.READ:
         held = living(session, asked.thread, now=asked.now)
         note_activity(session, held, asked.policy.expiry, asked.actor, now=asked.now)
     return sentence
+
+
+def permitted(asked: Asked, spec: CommandSpec) -> Asked:
+    """Who asks, with the level that they have for this command. Refuses with Refused whoever may not give it here."""
+    asked = asked.using(spec)
+    if not is_permitted(spec, asked):
+        raise Refused(comments.not_permitted(spec, asked.level), reason=Reason.PERMISSION)
+    if not asked.thread.is_open and not spec.closed:
+        raise Refused(comments.closed_thread(spec), reason=Reason.CLOSED)
+    return asked
 
 
 def _is_for_us(look: Look, where: RepositoryFacts, speech: Speech) -> bool:

@@ -25,6 +25,7 @@ class Box:
         return f"- [ ] {MARK.format(key=self.key)} {self.label}"
 
 
+KEEP, KEPT = "keep", 2 * HOUR  # the answer that it is still needed
 PIN, UNPIN, REDEPLOY = Box("pin", "Pin"), Box("unpin", "Unpin"), Box("redeploy", "Redeploy")
 PIN_AGAIN = Box("pin", "Still needed: keep it pinned")
 
@@ -56,6 +57,11 @@ def extension(held: list[Held], policy: Policy) -> list[Box]:
     return [Box("extend", f"Extend by {added[0] / HOUR:g} h")] if added else []
 
 
+def answers(name: str) -> list[Box]:
+    """What can be answered to the question whether an environment can be given to somebody else."""
+    return [Box(f"release {name}", "Release now"), Box(KEEP, f"Keep {KEPT / HOUR:g} h")]
+
+
 def command(key: str) -> Command | None:
     """The command that a tick stands for; None for a box that we do not know."""
     verb, _, name = key.partition(" ")
@@ -64,7 +70,7 @@ def command(key: str) -> Command | None:
             return Command(1, verb)
         case "release" if name:
             return Command(1, "unassign", environment=name)
-        case "leave":
+        case "leave" | "keep" if not name:  # to keep it is to refuse that
             return Command(1, "unassign")
     return None
 

@@ -358,6 +358,11 @@ def with_boxes(sentence: str, offered: Sequence[Box], policy: Policy) -> str:
     return f"{sentence}\n\n{shown}" if shown else sentence
 
 
+def could_be_released(name: str, ticket: Ticket, pool: Pool) -> str:
+    waits = f"{named(ticket.holder)} waits for an environment of {code(pool.tag)} since {when(ticket.joined_at)}"
+    return f"{waits}, and {code(name)} seems idle. `/unassign` gives it back; without an answer nothing changes."
+
+
 def has_expired(status: Status) -> str:
     last = status.last
     assert last is not None, "it had one"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from bot import boxes, comments, serving
-from bot.answering import fresh_news, note_refusal, run_one
+from bot.answering import fresh_news, note_refusal, permitted, run_one
 from bot.asked import Asked, Refused
 from bot.commands import Command
 from bot.events import (
@@ -25,6 +25,7 @@ from bot.events import (
 from bot.gates import Case
 from bot.github.errors import NotFound
 from bot.levels import Level, Standing
+from bot.lifetimes import note_activity
 from bot.look import Effect, Look, known_repository, news_of_pull_request, nothing
 from bot.policy.configuration import in_force
 from bot.reconciling import SOMEBODY
@@ -61,6 +62,7 @@ def comment_edited(look: Look, event: IssueCommentEvent) -> Effect:
     command = None if key is None or ours.is_over else boxes.command(key)
     if command is None:
         return _written_anew(ours)
+    act = _keep if key == boxes.KEEP else run_one
     github = look.installation(event.installation_id)
     standing = look.standing(github, event.repository, event.sender.login)
     news = fresh_news(look, github, event.issue, event.repository, event.installation_id)
@@ -74,7 +76,8 @@ def comment_edited(look: Look, event: IssueCommentEvent) -> Effect:
         case = Case(repository, thread, in_force(session, repository.id), now, surroundings.files)
         if case.policy.surfaces.checkboxes:
             said_at = event.comment.updated_at
-            _run(session, _asked(look, case, event.sender.login, standing, said_at), command)
+            asked = _asked(look, case, event.sender.login, standing, said_at)
+            _run(session, asked, command, act)
         ours.write_anew(session)
         notify.refresh(session, thread, now=now)
 
@@ -229,14 +232,26 @@ def _asked(look: Look, case: Case, login: str, standing: Standing, said_at: date
     return Asked(look, case, login, standing.level, actor, targets, said_at, standing.teams)
 
 
-def _run(session: Session, asked: Asked, command: Command) -> None:
+def _run(
+    session: Session, asked: Asked, command: Command, act: Callable[[Session, Asked, Command], object] = run_one
+) -> None:
     """It is done, or who asked for it is told why not: there is no comment of theirs to react to."""
     try:
         with session.begin_nested():
-            run_one(session, asked, command)
+            act(session, asked, command)
     except (Refused, OperationError) as refused:
         log.info("refused", trigger=asked.actor.request, verb=command.verb, reason=str(refused))
         _tell(session, asked, note_refusal(session, asked, command, refused))
+
+
+def _keep(session: Session, asked: Asked, instead: Command) -> None:
+    """Who was asked for it still needs it, and has it for a while longer: who could have done the other instead.
+
+    Refuses with Refused.
+    """
+    asked = permitted(asked, asked.policy.commands.specs[instead.verb])
+    held = serving.living(session, asked.thread, now=asked.now)
+    note_activity(session, held, asked.policy.expiry, asked.actor, now=asked.now, least=boxes.KEPT)
 
 
 def _retry(session: Session, asked: Asked, facts: PullRequestFacts, told: serving.Told) -> None:

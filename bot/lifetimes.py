@@ -36,8 +36,17 @@ def can_be_extended(assignment: Assignment, expiry: Expiry) -> bool:
     return room(assignment, expiry) >= HOUR
 
 
-def note_activity(session: Session, held: Iterable[Assignment], expiry: Expiry, actor: Actor, *, now: datetime) -> None:
+def note_activity(
+    session: Session,
+    held: Iterable[Assignment],
+    expiry: Expiry,
+    actor: Actor,
+    *,
+    now: datetime,
+    least: timedelta = timedelta(0),
+) -> None:
     """A push, a command or a visit leaves at least `activity_floor`, within `max_lifetime` (bot-behaviour 6.2)."""
     for assignment in held:
+        assignment.active_at = now
         left = max(assignment.assigned_at + expiry.max_lifetime - now, timedelta())
-        keep_alive(session, assignment, min(expiry.activity_floor, left), actor, now=now)
+        keep_alive(session, assignment, min(max(expiry.activity_floor, least), left), actor, now=now)

@@ -15,6 +15,7 @@ from bot.surfaces import SETTLED
 from jobs.pins import review_key
 from jobs.place import Place
 from operations.end import EndReason
+from operations.reclaim import is_still_wanted
 from operations.status import Held, Status
 from operations.warn import reached, told_once
 from providers.provider import Capability, ProviderError
@@ -57,12 +58,13 @@ def give_notice(about: About) -> None:
             _intend(session, about)
             _warn(session, about, needless)
         pending = notices.unfinished(session, thread.id)
+        answered = [notice for notice in pending if _is_answered(session, thread, notice)]
     for notice in pending:
         if notice.comment_id is None and not thread.locked:
             _write(about, notice)
         elif notice.stale and notice.comment_id is not None:
             _write_anew(about, notice, notice.comment_id)
-        if _is_outdated(about, notice):
+        if notice in answered or _is_outdated(about, notice):
             _fold(place, notice, about.now)
 
 
@@ -114,6 +116,13 @@ def _warn(session: Session, about: About, needless: list[str]) -> None:
                      needless=key in needless)  # fmt: skip
 
 
+def _is_answered(session: Session, thread: Thread, notice: Notice) -> bool:
+    """Whether a question of whether it can be given to somebody is over."""
+    if notice.kind != NoticeKind.RECLAIM:
+        return False
+    return not thread.is_open or not is_still_wanted(session, notice.key, asked_at=notice.created_at)
+
+
 def _is_outdated(about: About, notice: Notice) -> bool:
     thread, status = about.thread, about.status
     match NoticeKind(notice.kind):
@@ -125,6 +134,8 @@ def _is_outdated(about: About, notice: Notice) -> bool:
             return not thread.is_open or bool(status.held or status.awaited)
         case NoticeKind.PIN_REVIEW:
             return notice.key not in [review_key(a := held.assignment, pins.of(a)) for held in status.held]
+        case NoticeKind.RECLAIM:
+            return notice.key.split()[0] not in [held.assignment.id for held in status.held]
         case NoticeKind.REFUSED | NoticeKind.UNLOCKED | NoticeKind.UNPINNED:
             return not thread.is_open or notice.created_at + ANSWERED <= about.now
 

@@ -7,6 +7,7 @@ import structlog
 from bot.policy.configuration import policy_of
 from jobs.locks import end_leases
 from jobs.pins import review_pins
+from jobs.reclaim import reclaim
 from jobs.surfaces import retire_soon
 from jobs.workshop import Workshop
 from operations import environments as life
@@ -35,6 +36,7 @@ def sweep(shop: Workshop, task: Task) -> None:
             break
     end_leases(shop, task)
     review_pins(shop, task)
+    reclaim(shop, task)
     now = shop.clock()
     with shop.step(task) as session:
         pools.end_stale_runs(session, now=now)

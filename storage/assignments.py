@@ -125,6 +125,7 @@ class Assignment(Base):
     used_by: Mapped[str | None]
     acquired_at: Mapped[datetime | None]
     in_use_until: Mapped[datetime | None]
+    active_at: Mapped[datetime | None]  # the last push, command or visit
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
     transitioned_from: Mapped[str | None]  # the holder before the last transition, as "pr-123"

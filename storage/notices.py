@@ -19,6 +19,7 @@ class NoticeKind(StrEnum):
     PIN_REVIEW = "pin_review"  # about an assignment and its review date
     UNPINNED = "unpinned"  # as nobody answered; about an assignment and its review date
     UNLOCKED = "unlocked"  # by somebody else; about a lock's ticket
+    RECLAIM = "reclaim"  # whether it can be given to who waits; about an assignment and a ticket
     REFUSED = "refused"  # what somebody asked for without words; about the delivery that told us
 
 
@@ -72,6 +73,10 @@ def tell(
                         finished_at=finished_at)  # fmt: skip
         session.add(notice)
         session.flush()
+
+
+def unfinished_of(session: Session, kind: NoticeKind) -> Sequence[Notice]:
+    return session.scalars(select(Notice).where(Notice.kind == kind, Notice.finished_at.is_(None))).all()
 
 
 def of_comment(session: Session, comment_id: int) -> Notice | None:

@@ -168,6 +168,10 @@ def behind(session: Session, ticket: Ticket) -> list[Ticket]:
     )
 
 
+def pools_waited_for(session: Session) -> list[str]:
+    return list(session.scalars(select(Ticket.pool_id).where(Ticket.state == TicketState.WAITING).distinct()))
+
+
 def open_of_pool(session: Session, pool_id: str) -> list[Ticket]:
     """Every ticket of the pool that waits or is paused."""
     return list(session.scalars(select(Ticket).where(Ticket.pool_id == pool_id, Ticket.state.in_(OPEN))))

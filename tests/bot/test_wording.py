@@ -104,6 +104,13 @@ def waits_while_one_is_made(world: World) -> int:
     return world.opens()
 
 
+def asked_for_it(world: World) -> int:
+    """What the holder is asked while another one waits."""
+    waits(world)
+    world.later(hours=2, minutes=1)
+    return 1
+
+
 def paused(world: World) -> int:
     number = waits(world)
     world.github.convert_to_draft(REPO, number)
@@ -261,11 +268,11 @@ def asked_about(world: World) -> int:
 
 
 STATES: list[Callable[[World], int]] = [
-    ready, never_ends, cannot_be_extended, in_two_domains, waits, waits_with_an_estimate, waits_while_one_is_made,
-    paused, left_the_queue, closed_while_it_waited, served_after_a_wait, from_a_fork, pushed_after_approval,
-    is_a_draft, by_a_bot, given_back, closed, merged, expired, handed_over, merged_into_an_issue,
-    merged_closing_several, handed_to_a_person, locked, waits_for_a_lock, pinned, asked_about,
-    redeployed, could_not_be_redeployed,
+    ready, never_ends, cannot_be_extended, in_two_domains, asked_for_it, waits, waits_with_an_estimate,
+    waits_while_one_is_made, paused, left_the_queue, closed_while_it_waited, served_after_a_wait, from_a_fork,
+    pushed_after_approval, is_a_draft, by_a_bot, given_back, closed, merged, expired, handed_over,
+    merged_into_an_issue, merged_closing_several, handed_to_a_person, locked, waits_for_a_lock, pinned,
+    asked_about, redeployed, could_not_be_redeployed,
 ]  # fmt: skip
 
 
