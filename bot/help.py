@@ -1,26 +1,50 @@
-"""The help on the commands, made from their table."""
+"""The help on the commands, made from their table: for a comment, for the page and for programs."""
+
+from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from bot.commands import ALIASES, COMMANDS, CommandSpec
 
-NO_NOTES: Mapping[str, str] = MappingProxyType({})
+
+@dataclass(frozen=True)
+class Entry:
+    """A command as people use it."""
+
+    usage: str
+    short: str | None
+    """What works without the namespace."""
+    who: str
+    effect: str
+    examples: tuple[str, ...]
+    works_when_closed: bool
+
+
+def entries(
+    commands: Mapping[str, CommandSpec] = COMMANDS, *, namespace: str = "env", aliases: Collection[str] = ALIASES
+) -> list[Entry]:
+    """Every command in the order of the table. Where the policy changes who may, give the specs changed likewise."""
+    return [
+        Entry(
+            usage=f"/{namespace} {spec.usage}",
+            short=f"/{spec.words}" if spec.words in aliases else None,
+            who=spec.who,
+            effect=spec.effect,
+            examples=tuple(f"/{namespace} {example}" for example in spec.examples),
+            works_when_closed=spec.closed,
+        )
+        for spec in commands.values()
+    ]
 
 
 def help_text(
-    commands: Mapping[str, CommandSpec] = COMMANDS,
-    *,
-    namespace: str = "env",
-    aliases: Collection[str] = ALIASES,
-    notes: Mapping[str, str] = NO_NOTES,
+    commands: Mapping[str, CommandSpec] = COMMANDS, *, namespace: str = "env", aliases: Collection[str] = ALIASES
 ) -> str:
-    """A Markdown table of these commands; `notes` adds to a command, by its verb, what is in force here.
-
-    Commands stand in code spans only, so that a comment that shows this runs nothing. Where the policy changes who may,
-    give the specs changed likewise.
+    """A Markdown table of these commands, which stand in code spans only, so that a comment that shows this runs
+    nothing.
     """
-    rows = [_row(spec, namespace, notes.get(verb, "")) for verb, spec in commands.items()]
+    rows = [_row(entry) for entry in entries(commands, namespace=namespace, aliases=aliases)]
     short = [f"`/{spec.words}`" for spec in commands.values() if spec.words in aliases]
     closed = [f"`{spec.words}`" for spec in commands.values() if spec.closed]
     remarks = [
@@ -31,7 +55,7 @@ def help_text(
     return "\n".join(["| Command | Who may | Effect |", "| --- | --- | --- |", *rows, "", *filter(None, remarks)])
 
 
-def _row(spec: CommandSpec, namespace: str, note: str) -> str:
-    examples = ", ".join(f"`/{namespace} {example}`" for example in spec.examples)
-    effect = " ".join(filter(None, (spec.effect, f"For example {examples}." if examples else "", note)))
-    return f"| `/{namespace} {spec.usage}` | {spec.who} | {effect} |"
+def _row(entry: Entry) -> str:
+    examples = ", ".join(f"`{example}`" for example in entry.examples)
+    effect = " ".join(filter(None, (entry.effect, f"For example {examples}." if examples else "")))
+    return f"| `{entry.usage}` | {entry.who} | {effect} |"

@@ -19,7 +19,7 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 
-from bot import decisions_page, login, login_link, metrics, setup
+from bot import decisions_page, help_page, login, login_link, metrics, setup
 from bot.api import docs
 from bot.api.errors import STATUS, STORE_RETURNS_SECONDS, MethodNotAllowed, RouteNotFound, envelope, headers_of
 from bot.api.incoming import raw_path
@@ -62,6 +62,7 @@ def create_app(
     turnstile, github = Turnstile(context.settings.rates, redis_url), WebGitHub(context, transport)
     app.register_blueprint(login.blueprint(context, github, turnstile))
     app.register_blueprint(decisions_page.blueprint(context, github, turnstile))
+    app.register_blueprint(help_page.blueprint(context, github, turnstile))
     app.register_blueprint(login_link.blueprint(context, github, turnstile))
     app.register_blueprint(policy_schema.blueprint())
     app.register_blueprint(docs.blueprint(OPERATIONS, context.settings.public_url))
