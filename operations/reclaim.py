@@ -38,10 +38,11 @@ def reclaimable(session: Session, *, now: datetime) -> list[Reclaim]:
     """
     found = []
     for pool_id in tickets.pools_waited_for(session):
-        pool, ticket = pools.get(session, pool_id), tickets.in_line(session, pool_id)[0]
-        if _is_long(ticket, now) and _comes_back(pool) and not environments.any_available(session, pool_id):
+        pool, line = pools.get(session, pool_id), tickets.in_line(session, pool_id)
+        is_due = bool(line) and _is_long(line[0], now) and _comes_back(pool)
+        if is_due and not environments.any_available(session, pool_id):
             held = assignments.of_pool(session, pool_id).values()
-            found += [Reclaim(each, ticket, pool) for each in held if _is_idle(session, each, now)]
+            found += [Reclaim(each, line[0], pool) for each in held if _is_idle(session, each, now)]
     return found
 
 
