@@ -67,7 +67,7 @@ class Day:
             self.deliver()
 
     def deliver(self) -> None:
-        """What is on its way arrives in any order, some of it twice; of what never does GitHub knows it."""
+        """What is on its way arrives in any order, some of it twice."""
         sink = self.world.sink
         arriving, sink.kept = sink.kept, []
         arriving += self.dice.sample(arriving, len(arriving) // 4)
@@ -113,7 +113,7 @@ class Day:
         if not ours:
             return
         match self.dice.choice(("tick", "write", "delete")):
-            case "tick" if "- [ ] Extend" in ours[0].body:
+            case "tick" if "--> Extend" in ours[0].body:
                 self.github.tick(ours[0], "Extend", by="wendy")
             case "write":
                 self.github.edit_comment(ours[0], "Mine now", by="admin")
