@@ -97,6 +97,25 @@ def test_everything_is_said_in_the_end_a_write_a_second(paced: World) -> None:
     assert paced.failures() == []
 
 
+def test_who_writes_several_things_writes_none_of_them_again_while_it_waits(paced: World) -> None:
+    paced.configure("labels: {outputs: true}\nsurfaces: {check_run: false, deployments: false}")
+    paced.pool(max_total=1)
+    first, second = paced.opens("bob"), paced.opens()
+    paced.later(seconds=30)
+    for _ in range(6):
+        paced.later(seconds=1)
+    paced.comments(first, "bob", "/unassign")
+    for _ in range(8):
+        paced.later(seconds=1)
+    assert paced.thread(second).labels == ["env:active"]
+    assert len(paced.written(second)) == 2, "the status comment, and the notice that it is ready"
+    of_second = [w for w in paced.github.writes if f"/issues/{second}/" in w.path]
+    assert sorted(f"{w.method} {w.path.rsplit('/', 1)[-1]}" for w in of_second) == [
+        "DELETE env:queued", "POST comments", "POST comments", "POST labels", "POST labels",
+    ]  # fmt: skip
+    assert paced.failures() == []
+
+
 # The hour
 
 
