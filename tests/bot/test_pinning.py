@@ -376,8 +376,7 @@ def test_what_somebody_did_with_it_is_worked_before_it_is_reset(world: World) ->
     world.sink.holding = True
     world.github.label(REPO, number, "env:keep", by="wendy")
     world.sink.holding = False
-    world.github.push(REPO, number)
-    world.work()
+    world.comments(number, "rita", "/status")
     assert labels(world, number) == ["env:keep"]
     for _ in range(2):
         world.sink.post(*world.sink.kept[0])
