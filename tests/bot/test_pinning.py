@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def world(sqlite_world: World) -> World:
-    """What is pinned is in the metadata, which is the same on every database; two at once have a test of their own."""
+    """The metadata is the same on every database; two who pin at once are in tests/operations/test_pin.py."""
     return sqlite_world
 
 
