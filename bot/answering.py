@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 ENABLED = {verb: spec for verb, spec in COMMANDS.items() if verb in ACTIONS}
 
+LOCKING = {"lock", "unlock"}
+
 DONE, INVALID, REFUSED = "rocket", "confused", "-1"
 
 log = structlog.get_logger(__name__)
@@ -163,13 +165,15 @@ def note_refusal(session: Session, asked: Asked, command: Command, refused: Refu
 def run_one(session: Session, asked: Asked, command: Command) -> str | None:
     """What there is to say about it when it was done. Refuses with Refused and OperationError.
 
-    It counts as activity (bot-behaviour 6.2), unless anybody may give it who can read: whoever only looks, such as by
-    `/status`, does not use the environment, and must not be able to keep it.
+    It counts as activity on what was held before (bot-behaviour 6.2), unless anybody may give it who can read: whoever
+    only looks, such as by `/status`, does not use the environment, and must not be able to keep it. What `/assign`
+    brings has the time that was asked for, and a lock prolongs nothing (6.5).
     """
     asked = permitted(asked, asked.policy.commands.specs[command.verb])
+    before = {assignment.id for assignment in living(session, asked.thread, now=asked.now)}
     sentence = ACTIONS[command.verb](session, asked, command)
-    if COMMANDS[command.verb].level > Level.READ:
-        held = living(session, asked.thread, now=asked.now)
+    if COMMANDS[command.verb].level > Level.READ and command.verb not in LOCKING:
+        held = [still for still in living(session, asked.thread, now=asked.now) if still.id in before]
         note_activity(session, held, asked.policy.expiry, asked.actor, now=asked.now)
     return sentence
 
