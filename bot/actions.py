@@ -156,8 +156,13 @@ def unassign(session: Session, asked: Asked, command: Command) -> str | None:
     for assignment in chosen:
         refuse_if_locked(session, assignment, asked.login, now=asked.now)
         returned = False if command.discard else None
-        unassign_assignment(session, assignment, asked.actor, now=asked.now, returned=returned)
-    _decide(session, asked, "unassign", f"given back by {asked.login}")
+        reason = EndReason.RECLAIMED if command.reclaimed else EndReason.UNASSIGNED
+        unassign_assignment(session, assignment, asked.actor, now=asked.now, returned=returned, reason=reason)
+    if command.reclaimed:
+        sentence = f"{command.environment} was released by {asked.login}, as somebody waited for it"
+        _decide(session, asked, "unassign", sentence, Reason.RECLAIMED)
+    else:
+        _decide(session, asked, "unassign", f"given back by {asked.login}")
     return None
 
 
@@ -251,8 +256,8 @@ def _named(session: Session, held: list[Assignment], name: str | None) -> list[A
     return [names[name]] if name is not None else held
 
 
-def _decide(session: Session, asked: Asked, operation: str, sentence: str) -> None:
-    serving.decide(session, asked.look, asked.holder, Reason.OK, sentence, now=asked.now, operation=operation,
+def _decide(session: Session, asked: Asked, operation: str, sentence: str, reason: Reason = Reason.OK) -> None:
+    serving.decide(session, asked.look, asked.holder, reason, sentence, now=asked.now, operation=operation,
                    actor=asked.login)  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def extension(held: list[Held], policy: Policy) -> list[Box]:
 
 def answers(name: str) -> list[Box]:
     """What can be answered to the question whether an environment can be given to somebody else."""
-    return [Box(f"release {name}", "Release now"), Box(KEEP, f"Keep {KEPT / HOUR:g} h")]
+    return [Box(f"reclaim {name}", "Release now"), Box(KEEP, f"Keep {KEPT / HOUR:g} h")]
 
 
 def command(key: str) -> Command | None:
@@ -70,6 +70,8 @@ def command(key: str) -> Command | None:
             return Command(1, verb)
         case "release" if name:
             return Command(1, "unassign", environment=name)
+        case "reclaim" if name:
+            return Command(1, "unassign", environment=name, reclaimed=True)
         case "leave" | "keep" if not name:  # to keep it is to refuse that
             return Command(1, "unassign")
     return None

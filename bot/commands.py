@@ -78,6 +78,7 @@ class Command:
     force: bool = False
     cancel: bool = False
     all: bool = False
+    reclaimed: bool = False  # what answers our question; no comment can say so
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,6 +290,7 @@ def _how_it_ended(thread: Thread, last: Held) -> str:
     return {
         EndReason.CLOSED: f"was taken back when this was {_end_of(thread)}",
         EndReason.EXPIRED: "expired",
+        EndReason.RECLAIMED: "was released, as somebody waited for it",
         EndReason.POOL_DELETED: "went with its pool",
         EndReason.DELETED: "was deleted",
         EndReason.LOST: "was lost: it is no longer where it was made",

@@ -24,6 +24,7 @@ class EndReason(StrEnum):
     UNASSIGNED = "unassigned"
     CLOSED = "closed"
     EXPIRED = "expired"
+    RECLAIMED = "reclaimed"  # released when asked for it, as somebody waited
     REPLACED = "replaced"
     POOL_DELETED = "pool_deleted"
     DELETED = "deleted"

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     PERMISSION = "permission"
     CLOSED = "closed"
     EXPIRED = "expired"
+    RECLAIMED = "reclaimed"
     REFUSED = "refused"
     REPAIRED = "repaired"
 

@@ -120,6 +120,16 @@ def expired(world: World) -> int:
     return number
 
 
+def reclaimed(world: World) -> int:
+    world.pool(max_total=1)
+    number = world.opens("bob")
+    world.opens()
+    world.later(hours=2, minutes=1)
+    world.github.tick(world.written(number)[-1], "Release now", "bob")
+    world.work()
+    return number
+
+
 def repaired(world: World) -> int:
     number = held(world)
     world.sink.cut_off = True
@@ -153,6 +163,7 @@ HAPPENINGS: dict[Reason, Callable[[World], int]] = {
     Reason.REFUSED: too_long,
     Reason.CLOSED: closed,
     Reason.EXPIRED: expired,
+    Reason.RECLAIMED: reclaimed,
     Reason.REPAIRED: repaired,
 }
 
@@ -229,6 +240,12 @@ def test_it_says_what_assign_would_not_change(world: World) -> None:
 
 def test_who_waits_is_told_the_position(world: World) -> None:
     assert answer(world, queued(world), "wendy", "/why").endswith("It waits at position 1.")
+
+
+def test_who_released_it_for_somebody_is_told_so_and_how_to_have_another(world: World) -> None:
+    said = answer(world, reclaimed(world), "wendy", "/why")
+    assert "was released by bob, as somebody waited for it (`reclaimed`, " in said
+    assert said.endswith("`/assign` would work for you (write): you would be position 1 in `core`.")
 
 
 # The page

@@ -189,6 +189,16 @@ def expired(world: World) -> int:
     return number
 
 
+def reclaimed(world: World) -> int:
+    world.pool(max_total=1)
+    number = world.opens("bob")
+    world.opens()
+    world.later(hours=2, minutes=1)
+    world.github.tick(world.written(number)[-1], "Release now", "bob")
+    world.work()
+    return number
+
+
 def handed_over(world: World) -> int:
     number = ready(world)
     issue = world.github.open_issue(REPO, "alice").number
@@ -270,7 +280,7 @@ def asked_about(world: World) -> int:
 STATES: list[Callable[[World], int]] = [
     ready, never_ends, cannot_be_extended, in_two_domains, asked_for_it, waits, waits_with_an_estimate,
     waits_while_one_is_made, paused, left_the_queue, closed_while_it_waited, served_after_a_wait, from_a_fork,
-    pushed_after_approval, is_a_draft, by_a_bot, given_back, closed, merged, expired, handed_over,
+    pushed_after_approval, is_a_draft, by_a_bot, given_back, closed, merged, expired, reclaimed, handed_over,
     merged_into_an_issue, merged_closing_several, handed_to_a_person, locked, waits_for_a_lock, pinned,
     asked_about, redeployed, could_not_be_redeployed,
 ]  # fmt: skip

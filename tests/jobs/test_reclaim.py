@@ -56,7 +56,8 @@ def test_released_it_is_at_once_whose_turn_it_is(world: World) -> None:
     assert (world.held_by(1), len(world.held_by(2))) == ([], 1)
     assert asked.minimized == "OUTDATED"
     assert "[x]" not in asked.body
-    assert [row.actor for row in world.rows(Audit) if row.action == "assignment.ended"] == ["bob"]
+    [ended] = [row for row in world.rows(Audit) if row.action == "assignment.ended"]
+    assert (ended.actor, ended.details["reason"]) == ("bob", "reclaimed")
     assert world.failures() == []
 
 
