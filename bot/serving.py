@@ -15,6 +15,7 @@ from bot.lifetimes import note_activity
 from bot.look import Look, Seen, news_of_issue, news_of_pull_request
 from bot.policy.configuration import in_force
 from bot.policy.keys import Labels, Policy
+from bot.policy.replay import CASE, on_record
 from operations import notify, waiting
 from operations.assign import Assigned, Wish, assign
 from operations.close import close
@@ -143,18 +144,19 @@ def request_environment(
 
     Refuses with PoolNotFound and NoPoolMatch.
     """
-    who, now = actor or look.actor, case.now
+    who, now, inputs = actor or look.actor, case.now, {CASE: on_record(case)}
     try:
         got = assign(session, wish, who, now=now)
     except PoolExhausted as refused:
         priority = BOT_CLASS if case.thread.author_is_bot else HUMAN_CLASS
         ticket = waiting.join(session, wish, who, now=now, priority=priority)
         decide(session, look, wish.holder, Reason.QUEUED, refused.message, now=now, actor=who.name,
-               config_sha=case.in_force.sha)  # fmt: skip
+               config_sha=case.in_force.sha, inputs=inputs)  # fmt: skip
         return ticket
     reason = Reason.REUSED if got.is_reused else Reason.OK
     sentence = f"{got.environment.name} from pool {got.pool.tag}"
-    decide(session, look, wish.holder, reason, sentence, now=now, actor=who.name, config_sha=case.in_force.sha)
+    decide(session, look, wish.holder, reason, sentence, now=now, actor=who.name, config_sha=case.in_force.sha,
+           inputs=inputs)  # fmt: skip
     notify.refresh(session, case.thread, now=now)
     return got
 
@@ -182,7 +184,7 @@ def refuse(
     """The shut gate is written down."""
     holder = replace(case.thread.holder, domain=case.domain or "")
     decide(session, look, holder, shut.reason, shut.sentence, now=case.now, operation=operation, actor=actor,
-           rule=shut.rule, config_sha=case.in_force.sha, inputs=shut.inputs)  # fmt: skip
+           rule=shut.rule, config_sha=case.in_force.sha, inputs={**shut.inputs, CASE: on_record(case)})  # fmt: skip
 
 
 def decide(

@@ -14,6 +14,7 @@ from bot.policy.configuration import InForce, in_force, keep, look_for
 from bot.policy.file import InvalidPolicy, Problem, parse
 from bot.policy.keys import PATH, Policy
 from bot.policy.preview import Open, changes
+from bot.policy.replay import replay
 from jobs.workshop import Workshop
 from storage.configurations import Configuration, Source
 from storage.repositories import Repository
@@ -89,9 +90,11 @@ def _previewed(
     except InvalidPolicy as invalid:
         return checks.mistaken(sha, invalid.problems, checks.not_taken())
     pulls = list(_open_pulls(github, repository.full_name, present.policy, proposed.policy))
+    now = shop.clock()
     with shop.database.reading() as session:
-        found = changes(session, repository, present, proposed, pulls, now=shop.clock())
-    return checks.previewed(sha, found, len(pulls), is_all=len(pulls) < MOST_LOOKED_AT)
+        found = changes(session, repository, present, proposed, pulls, now=now)
+        past = replay(session, repository, present, proposed, now=now)
+    return checks.previewed(sha, found, len(pulls), past, is_all=len(pulls) < MOST_LOOKED_AT)
 
 
 def _open_pulls(github: Installation, repo: str, *policies: Policy) -> Iterator[Open]:

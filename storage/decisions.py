@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Select, not_, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.assignments import NO_DOMAIN, Holder
+from storage.assignments import NO_DOMAIN, Holder, HolderType
 from storage.database import Base
 
 VERDICTS = ("assign", "serve", "approve", "transition")  # operations that decide whether it has one
@@ -131,6 +131,25 @@ def of_holder(session: Session, holder: Holder, *, before: int | None = None, li
     """Up to `limit` decisions on this pull request or issue, the newest first; only those older than `before`."""
     found = _newest_first(holder).limit(limit)
     return session.scalars(found if before is None else found.where(Decision.id < before)).all()
+
+
+def on_assigning(
+    session: Session, repository_id: str, numbers: Collection[int], *, since: datetime, limit: int
+) -> Sequence[Decision]:
+    """Up to `limit` decisions since on whether these pull requests get one, but for refusals of who may not ask."""
+    return session.scalars(
+        select(Decision)
+        .where(
+            Decision.repository_id == repository_id,
+            Decision.holder_type == HolderType.PR,
+            Decision.holder_id.in_([str(number) for number in numbers]),
+            Decision.operation == "assign",
+            Decision.at >= since,
+            _NOT_OF_COMMAND,
+        )
+        .order_by(Decision.id)
+        .limit(limit)
+    ).all()
 
 
 def _newest_first(holder: Holder) -> Select[Decision]:

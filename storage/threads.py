@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, UniqueConstraint, bindparam, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storage.assignments import Holder
+from storage.assignments import Holder, HolderType
 from storage.database import Base, Id, new_id
 
 MOST_DIGITS = 9  # more fit no column, and GitHub numbers no thread so
@@ -106,6 +106,18 @@ def authors(session: Session, repository_id: str, numbers: Collection[int]) -> d
         )
     )
     return {(type, str(number)): author for type, number, author in rows}
+
+
+def pulls_since(session: Session, repository_id: str, since: datetime, *, limit: int) -> list[Thread]:
+    """Up to `limit` pull requests that changed on GitHub since, the latest first."""
+    return list(
+        session.scalars(
+            select(Thread)
+            .where(Thread.repository_id == repository_id, Thread.type == HolderType.PR, Thread.updated_at >= since)
+            .order_by(Thread.updated_at.desc(), Thread.number.desc())
+            .limit(limit)
+        )
+    )
 
 
 def of_repository(session: Session, repository_id: str) -> list[Thread]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.policy.checks import NAME as CHECK
+from bot.policy.keys import PATH as POLICY
 from demo.github_state import PullRequest
 from operations.extend import extend
 from storage import assignments
@@ -489,6 +491,24 @@ def test_the_notices(world: World, golden: Golden) -> None:
     golden("notices", "\n\n".join([*told(world, second), *told(world, third)]))
 
 
+# What a change of the policy would do
+
+
+def test_the_preview_of_a_policy(world: World, golden: Golden) -> None:
+    world.configure("bots: auto")
+    world.pool(min_available=4, max_total=6)
+    parts = []
+    for policy in ("", "drafts: auto\nforks: unrestricted\nbots: never"):
+        number = world.opens(files={POLICY: policy})
+        world.opens(draft=True)
+        world.opens("mallory", fork="mallory/shop")
+        world.opens("dependabot[bot]")
+        [shown] = [run.shown for run in world.github.check_runs(REPO, world.github.pull_request(REPO, number).head_sha)
+                   if run.shown["name"] == CHECK]  # fmt: skip
+        parts.append(f"**{shown['output']['title']}**\n\n{shown['output']['summary']}")
+    golden("policy-preview", "\n\n".join(parts))
+
+
 def test_the_help(world: World, golden: Golden) -> None:
     talk = Conversation(world)
     number = ready(world)
@@ -499,5 +519,9 @@ def test_the_help(world: World, golden: Golden) -> None:
 def test_no_golden_file_is_left_over() -> None:
     names = [state.__name__.replace("_", "-") for state in STATES]
     states = {f"{what}-{name}" for what in ("status", "beside") for name in names}
-    others = {f"replies-{of}" for of in ("several", "locks", "pins", "help", "queue")} | {"replies", "notices"}
+    others = {f"replies-{of}" for of in ("several", "locks", "pins", "help", "queue")} | {
+        "replies",
+        "notices",
+        "policy-preview",
+    }
     assert {path.stem for path in GOLDEN.iterdir()} == others | states
