@@ -29,11 +29,6 @@ POLICIES = [
 UNSEEN = "surfaces: {sticky: false, check_run: false, deployments: false}"
 
 
-@pytest.fixture
-def world(sqlite_world: World) -> World:
-    return sqlite_world
-
-
 def replayed(world: World, proposed: str) -> Past:
     with world.session() as session:
         repository = repositories.find(session, REPO)
