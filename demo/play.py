@@ -25,7 +25,7 @@ ROLES = {"alice": "write", "bob": "triage", "carol": "write", "mallory": "read"}
 
 STEPS = 7
 LOOK_EVERY = 0.05
-PATIENCE = 20.0  # seconds for each thing to show
+PATIENCE = 60.0  # seconds for each thing to show
 LONGEST = 35.0  # seconds for all of it
 
 Found = TypeVar("Found")

@@ -233,7 +233,7 @@ def test_without_a_greenroom_it_starts_one_and_ends_it(demo: Demo) -> None:
     process = demo.start()
     out, _ = process.communicate()
     assert "this starts one of its own" in " ".join(out.split())
-    assert LAST_LINE.fullmatch(out.rstrip().splitlines()[-1])
+    assert LAST_LINE.fullmatch(out.rstrip().splitlines()[-1]), out
     assert (process.returncode, demo.left()) == (0, [])
 
 
@@ -258,7 +258,7 @@ def test_with_a_greenroom_here_that_has_no_app_it_plays_on_that(demo: Demo) -> N
         process = demo.start(PORT=str(greenroom.settings.port), SECRET_KEY=settings.secret_keys[0])
         out, _ = process.communicate()
     assert f"plays on the Greenroom at {greenroom.address}" in " ".join(out.split())
-    assert LAST_LINE.fullmatch(out.rstrip().splitlines()[-1])
+    assert LAST_LINE.fullmatch(out.rstrip().splitlines()[-1]), out
     assert (process.returncode, demo.left()) == (0, [])
 
 
