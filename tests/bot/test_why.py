@@ -11,6 +11,7 @@ from storage.decisions import Decision, Reason
 from tests.bot.test_answers import answer
 from tests.bot.test_controls import ticks
 from tests.bot.test_login import Site, text_of
+from tests.bot.test_wording import closed, expired, reclaimed
 from tests.world import REPO, World
 
 
@@ -104,29 +105,6 @@ def not_permitted(world: World) -> int:
 def too_long(world: World) -> int:
     number = held(world)
     world.comments(number, "alice", "/extend 8d")
-    return number
-
-
-def closed(world: World) -> int:
-    number = held(world)
-    world.github.close(REPO, number)
-    world.work()
-    return number
-
-
-def expired(world: World) -> int:
-    number = held(world)
-    world.later(hours=49)
-    return number
-
-
-def reclaimed(world: World) -> int:
-    world.pool(max_total=1)
-    number = world.opens("bob")
-    world.opens()
-    world.later(hours=2, minutes=1)
-    world.github.tick(world.written(number)[-1], "Release now", "bob")
-    world.work()
     return number
 
 
